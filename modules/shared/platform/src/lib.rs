@@ -1,0 +1,5 @@
+//! What every module stands on and none of them owns: the way to PostgreSQL and the cache, events
+//! by outbox and inbox, idempotency, leases, and the HTTP rules of the shop (problem documents,
+//! extractors, conditional requests). There is no business in here.
+
+pub mod db;
