@@ -3,3 +3,14 @@
 //! extractors, conditional requests). There is no business in here.
 
 pub mod db;
+pub mod auth;
+pub mod books;
+pub mod cache;
+pub mod context;
+pub mod http;
+pub mod idempotency;
+pub mod events;
+pub mod jobs;
+pub mod prepared;
+pub mod embedded;
+pub mod migrate;

@@ -1,1 +1,6 @@
-//! placeholder
+//! For tests only: a fresh database per test, a module behind a real HTTP server, and an identity
+//! that signs access tokens for anybody.
+
+pub mod app;
+
+pub use app::{TestAnswer, TestApp, TestIdentity};

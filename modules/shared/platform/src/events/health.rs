@@ -1,0 +1,107 @@
+//! How far behind a module's events are, and which of them are stuck.
+
+use diesel::prelude::QueryableByName;
+use diesel::result::Error as DieselError;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Double, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::books::{Finding, Report};
+
+/// A module's backlog.
+#[derive(Clone, Copy, Debug, PartialEq, QueryableByName)]
+pub struct Lag {
+    /// New events and deliveries that are not done, dead letters aside.
+    #[diesel(sql_type = BigInt)]
+    pub pending: i64,
+    /// Age in seconds of the oldest event among them; 0 when there is none.
+    #[diesel(sql_type = Double)]
+    pub oldest_seconds: f64,
+    #[diesel(sql_type = BigInt)]
+    pub dead: i64,
+}
+
+/// The module's backlog now.
+///
+/// # Errors
+/// The statement's.
+pub async fn lag(conn: &mut AsyncPgConnection) -> Result<Lag, DieselError> {
+    sql_query(
+        "WITH pending AS ( \
+            SELECT occurred_at FROM outbox WHERE remaining IS NULL \
+            UNION ALL \
+            SELECT o.occurred_at FROM outbox_deliveries d JOIN outbox o ON o.id = d.event_id WHERE d.dead_at IS NULL \
+         ) \
+         SELECT count(*) AS pending, \
+                greatest(0, coalesce(extract(epoch FROM now() - min(occurred_at)), 0))::float8 AS oldest_seconds, \
+                (SELECT count(*) FROM outbox_deliveries WHERE dead_at IS NOT NULL) AS dead FROM pending",
+    )
+    .get_result(conn)
+    .await
+}
+
+/// Seconds after which an event that nobody has taken up counts as stuck.
+const STUCK_AFTER: f64 = 300.0;
+
+/// Each rule, with the query for what breaks it. Events on their way break none: new ones, those that
+/// are being delivered and those that wait for their next attempt.
+const RULES: [(&str, &str); 4] = [
+    (
+        "outbox_taken_up",
+        "SELECT id::text AS subject, format('%s of %s was never taken up by a relay', name, occurred_at) AS detail \
+         FROM outbox WHERE remaining IS NULL AND occurred_at < now() - make_interval(secs => $1)",
+    ),
+    (
+        "outbox_deliveries",
+        "SELECT o.id::text AS subject, format('%s waits for %s listeners and has deliveries for %s', o.name, \
+                coalesce(o.remaining, 0), coalesce(d.deliveries, 0)) AS detail \
+         FROM outbox o LEFT JOIN ( \
+            SELECT event_id, count(*) AS deliveries FROM outbox_deliveries WHERE $1 > 0 GROUP BY event_id \
+         ) d ON d.event_id = o.id WHERE coalesce(o.remaining, 0) <> coalesce(d.deliveries, 0)",
+    ),
+    (
+        "outbox_delivered",
+        "SELECT event_id::text AS subject, format('due for %s since %s', listener, available_at) AS detail \
+         FROM outbox_deliveries WHERE dead_at IS NULL AND available_at < now() - make_interval(secs => $1)",
+    ),
+    (
+        "outbox_dead_letters",
+        "SELECT event_id::text AS subject, \
+                format('%s gave up after %s attempts: %s', listener, attempts, left(last_error, 200)) AS detail \
+         FROM outbox_deliveries WHERE dead_at IS NOT NULL AND $1 > 0",
+    ),
+];
+
+#[derive(QueryableByName)]
+struct Broken {
+    #[diesel(sql_type = Text)]
+    subject: String,
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    events: i64,
+}
+
+/// Whether the module's events all get where they should, for `verify`.
+///
+/// # Errors
+/// A statement's.
+pub async fn audit(conn: &mut AsyncPgConnection, module: &'static str) -> Result<Report, DieselError> {
+    let count: Count = sql_query("SELECT count(*) AS events FROM outbox").get_result(conn).await?;
+    let mut report = Report::default();
+    for (check, query) in RULES {
+        let broken: Vec<Broken> = sql_query(query).bind::<Double, _>(STUCK_AFTER).load(conn).await?;
+        report.checked.push((module, check, count.events));
+        report.findings.extend(broken.into_iter().map(|Broken { subject, detail }| Finding {
+            module,
+            check,
+            subject,
+            detail,
+        }));
+    }
+    Ok(report)
+}

@@ -1,0 +1,250 @@
+//! JSON bodies: read up to a limit, refused with the path of each field that is wrong.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::BytesMut;
+use actix_web::{FromRequest, HttpRequest};
+use eshopz_kernel::{Fault, FaultKind, FieldError};
+use futures::StreamExt as _;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+
+use super::HttpFault;
+
+/// The largest JSON body that is read, in bytes.
+pub const JSON_LIMIT: usize = 1024 * 1024;
+
+/// A required JSON body, read and validated.
+///
+/// Refused with 400 (not JSON), 413 (over [`JSON_LIMIT`]), 415 (another media type) or 422 (fields
+/// unknown, missing, of the wrong type or out of range, each with its JSON Pointer).
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+/// A JSON body that may be left out; it is then `T::default()`.
+#[derive(Debug)]
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
+    type Error = HttpFault;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpFault>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            check_media_type(&req, &["application/json"])?;
+            let bytes = read(&req, payload, JSON_LIMIT).await?;
+            if bytes.is_empty() {
+                return Err(Fault::malformed("malformed_json", "The body is empty; JSON is expected.").into());
+            }
+            Ok(Self(parse(&bytes)?))
+        })
+    }
+}
+
+impl<T: DeserializeOwned + Validate + Default + 'static> FromRequest for OptionalBody<T> {
+    type Error = HttpFault;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpFault>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            let bytes = read(&req, payload, JSON_LIMIT).await?;
+            if bytes.is_empty() {
+                return Ok(Self(T::default()));
+            }
+            check_media_type(&req, &["application/json"])?;
+            Ok(Self(parse(&bytes)?))
+        })
+    }
+}
+
+/// Refuses a body of another media type than those given, or one that is compressed.
+///
+/// # Errors
+/// 415 `unsupported_media_type`.
+pub fn check_media_type(req: &HttpRequest, taken: &[&str]) -> Result<(), Fault> {
+    let given = req.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let encoded = req.headers().get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity");
+    if taken.contains(&essence.as_str()) && !encoded {
+        return Ok(());
+    }
+    Err(Fault::new(
+        FaultKind::UnsupportedMediaType,
+        "unsupported_media_type",
+        format!("Send the body as {}, not compressed.", taken.join(" or ")),
+    ))
+}
+
+/// Reads a body up to a limit in bytes.
+///
+/// # Errors
+/// 413 `body_too_large` past the limit, 400 `malformed_body` when the client breaks off.
+pub async fn read(req: &HttpRequest, mut payload: Payload, limit: usize) -> Result<BytesMut, Fault> {
+    let announced = req
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<usize>().ok())
+        .unwrap_or(0);
+    if announced > limit {
+        return Err(too_large(limit));
+    }
+    let mut bytes = BytesMut::with_capacity(announced);
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            Fault::malformed("malformed_body", "The body broke off before its end.").caused_by(error.to_string())
+        })?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// 413 with the limit in words.
+#[must_use]
+pub fn too_large(limit: usize) -> Fault {
+    Fault::new(FaultKind::TooLarge, "body_too_large", format!("The body is over the limit of {limit} bytes."))
+}
+
+/// Reads and validates JSON.
+///
+/// # Errors
+/// 400 `malformed_json`, or 422 `validation_failed` with every field that is wrong.
+pub fn parse<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T, Fault> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| json_fault(&error))?;
+    deserializer.end().map_err(|error| Fault::malformed("malformed_json", format!("The body is not JSON: {error}.")))?;
+    validate(&value)?;
+    Ok(value)
+}
+
+/// Runs the declared validations.
+///
+/// # Errors
+/// 422 `validation_failed`.
+pub fn validate<T: Validate>(value: &T) -> Result<(), Fault> {
+    value.validate().map_err(|errors| {
+        let mut found = Vec::new();
+        collect(&errors, "", &mut found);
+        found.sort_by(|a, b| a.field.cmp(&b.field));
+        Fault::validation(found)
+    })
+}
+
+fn json_fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
+    let inner = error.inner();
+    if !inner.is_data() {
+        return Fault::malformed("malformed_json", format!("The body is not JSON: {inner}."));
+    }
+    let (code, field, message) = data_error(&inner.to_string(), pointer(error.path()));
+    Fault::field(field, code, message)
+}
+
+/// Code, pointer and message of what serde says is wrong with the data.
+pub(super) fn data_error(text: &str, path: String) -> (&'static str, String, String) {
+    let text = text.rsplit_once(" at line ").map_or(text, |(before, _)| before);
+    let quoted = text.split('`').nth(1).unwrap_or_default();
+    if text.starts_with("unknown field") {
+        let field = if path.ends_with(&format!("/{quoted}")) { path } else { format!("{path}/{quoted}") };
+        ("unknown_field", field, text.to_owned())
+    } else if text.starts_with("missing field") {
+        ("required", format!("{path}/{quoted}"), "is required".to_owned())
+    } else {
+        ("invalid", path, text.to_owned())
+    }
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => pointer,
+    })
+}
+
+fn collect(errors: &ValidationErrors, path: &str, found: &mut Vec<FieldError>) {
+    for (name, kind) in errors.errors() {
+        let at = if name == "__all__" { path.to_owned() } else { format!("{path}/{name}") };
+        match kind {
+            ValidationErrorsKind::Field(failed) => {
+                for error in failed {
+                    let message = error.message.clone().unwrap_or_else(|| Cow::Owned(describe(error)));
+                    found.push(FieldError {
+                        field: at.clone(),
+                        code: error.code.clone(),
+                        message: message.into_owned(),
+                    });
+                }
+            }
+            ValidationErrorsKind::Struct(inner) => collect(inner, &at, found),
+            ValidationErrorsKind::List(list) => {
+                for (index, inner) in list {
+                    collect(inner, &format!("{at}/{index}"), found);
+                }
+            }
+        }
+    }
+}
+
+/// A message for the validations that carry none of their own.
+fn describe(error: &validator::ValidationError) -> String {
+    let bound = |name: &'static str| error.params.get(name).map(ToString::to_string);
+    match (error.code.as_ref(), bound("min"), bound("max")) {
+        ("range", Some(min), Some(max)) => format!("must be from {min} to {max}"),
+        ("range", Some(min), None) => format!("must be at least {min}"),
+        ("range", None, Some(max)) => format!("must be at most {max}"),
+        ("length", Some(min), Some(max)) => format!("must have from {min} to {max} characters or entries"),
+        ("length", Some(min), None) => format!("must have at least {min} characters or entries"),
+        ("length", None, Some(max)) => format!("must have at most {max} characters or entries"),
+        ("email", _, _) => "must be an email address".to_owned(),
+        ("url", _, _) => "must be a URL".to_owned(),
+        (code, _, _) => format!("is not valid ({code})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, Validate)]
+    #[serde(deny_unknown_fields)]
+    struct Line {
+        #[validate(range(min = 1, max = 5))]
+        quantity: i32,
+    }
+
+    #[derive(Debug, Deserialize, Validate)]
+    #[serde(deny_unknown_fields)]
+    struct Lines {
+        #[validate(nested)]
+        items: Vec<Line>,
+    }
+
+    fn fault(json: &str) -> (FaultKind, Vec<(String, String)>) {
+        let fault = parse::<Lines>(json.as_bytes()).unwrap_err();
+        (fault.kind, fault.errors.iter().map(|e| (e.field.clone(), e.code.to_string())).collect())
+    }
+
+    #[test]
+    fn each_mistake_is_named_by_its_place() {
+        assert_eq!(fault("{"), (FaultKind::Malformed, vec![]));
+        assert_eq!(fault("{\"items\": []} x"), (FaultKind::Malformed, vec![]));
+        let one = |field: &str, code: &str| (FaultKind::Invalid, vec![(field.to_owned(), code.to_owned())]);
+        assert_eq!(fault("{}"), one("/items", "required"));
+        assert_eq!(fault(r#"{"items": [], "itmes": 1}"#), one("/itmes", "unknown_field"));
+        assert_eq!(fault(r#"{"items": [{"quantity": 1, "x": 1}]}"#), one("/items/0/x", "unknown_field"));
+        assert_eq!(fault(r#"{"items": [{"quantity": "1"}]}"#), one("/items/0/quantity", "invalid"));
+        assert_eq!(fault(r#"{"items": [{"quantity": 1}, {"quantity": 9}]}"#), one("/items/1/quantity", "range"));
+        assert_eq!(parse::<Lines>(br#"{"items": [{"quantity": 5}]}"#).unwrap().items[0].quantity, 5);
+    }
+}

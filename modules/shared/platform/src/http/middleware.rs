@@ -1,0 +1,137 @@
+//! What happens around every request: its id and trace context, one log line, its metrics, and the
+//! headers that every answer has.
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use crate::context::RequestContext;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Wraps a request; use it with `actix_web::middleware::from_fn`, outermost.
+///
+/// # Errors
+/// Those of the wrapped service.
+pub async fn request_context(
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let started = Instant::now();
+    let method = req.method().clone();
+    // RFC 9110, 9.3.2: HEAD is GET without the content, which the connection leaves out by itself.
+    if method == Method::HEAD {
+        req.head_mut().method = Method::GET;
+    }
+    let request_id = request_id(&req);
+    let traceparent = traceparent(&req);
+    let context = RequestContext { request_id: request_id.clone(), traceparent: Some(traceparent) };
+    let path = req.path().to_owned();
+    let span = tracing::info_span!("request", %method, %path, %request_id);
+    let mut response = context.scope(next.call(req)).instrument(span.clone()).await?;
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID.clone(), value);
+    }
+    for (name, value) in FIXED_HEADERS {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    record(&span, method.as_str(), route, response.status().as_u16(), started);
+    Ok(response)
+}
+
+const FIXED_HEADERS: [(&str, &str); 2] = [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY")];
+
+fn record(span: &tracing::Span, method: &str, route: String, status: u16, started: Instant) {
+    let elapsed = started.elapsed();
+    let module = module_of(&route);
+    let millis = elapsed.as_secs_f64() * 1_000.0;
+    span.in_scope(|| tracing::info!(%route, status, millis, "answered"));
+    let labels = [
+        ("module", module.to_owned()),
+        ("method", known_method(method).to_owned()),
+        ("route", route),
+        ("status", status.to_string()),
+    ];
+    metrics::histogram!("eshopz_http_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
+}
+
+/// Methods are a label; a client must not be able to make up new ones.
+fn known_method(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
+        _ => "other",
+    }
+}
+
+/// The second segment of `/api/v1/<prefix>/…` names the room; `edge` is everything else.
+fn module_of(route: &str) -> &'static str {
+    match route.split('/').nth(3).unwrap_or_default() {
+        "users" | "auth" => "user",
+        "products" | "variants" | "categories" => "product",
+        "carts" => "cart",
+        "payments" => "payment",
+        "orders" => "order",
+        _ => "edge",
+    }
+}
+
+/// Takes the client's id when it is 1 to 128 characters of a harmless alphabet, else makes one.
+fn request_id(req: &ServiceRequest) -> String {
+    req.headers()
+        .get(&REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| !id.is_empty() && id.len() <= 128)
+        .filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':')))
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// Takes a well-formed W3C `traceparent` (version 00), else begins a trace.
+fn traceparent(req: &ServiceRequest) -> String {
+    req.headers()
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| is_traceparent(text))
+        .map_or_else(new_traceparent, str::to_owned)
+}
+
+fn is_traceparent(text: &str) -> bool {
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let parts: Vec<&str> = text.split('-').collect();
+    match parts.as_slice() {
+        [version, trace, parent, flags] => {
+            *version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2) && *trace != "0".repeat(32)
+        }
+        _ => false,
+    }
+}
+
+fn new_traceparent() -> String {
+    let trace = Uuid::new_v4().simple().to_string();
+    let parent: String = Uuid::new_v4().simple().to_string().chars().take(16).collect();
+    format!("00-{trace}-{parent}-01")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trace_context_is_taken_only_when_well_formed() {
+        assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        assert!(!is_traceparent("00-00000000000000000000000000000000-b7ad6b7169203331-01"));
+        assert!(!is_traceparent("00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        assert!(!is_traceparent("nonsense"));
+        assert!(is_traceparent(&new_traceparent()));
+    }
+}

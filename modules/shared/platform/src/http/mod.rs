@@ -1,0 +1,20 @@
+//! The rules that hold for every endpoint of the shop: problem documents, extractors that explain
+//! what is wrong, conditional requests, answers with an ETag, and the request's context.
+
+pub mod body;
+pub mod caller;
+pub mod conditional;
+pub mod middleware;
+pub mod params;
+pub mod problem;
+pub mod reply;
+
+pub use body::{Body, OptionalBody};
+pub use caller::{Admin, Caller, SignedIn};
+pub use conditional::IfMatch;
+pub use params::{PathId, Query};
+pub use problem::{HttpFault, Problem, ProblemCode, ProblemField};
+pub use reply::Reply;
+
+/// The result of a handler.
+pub type Answer<T = Reply> = Result<T, HttpFault>;
