@@ -66,7 +66,8 @@ fn refusal(given: Option<&Path>, wanted: Option<u32>, data_dir: &Path, found: &[
 
 /// Lazily, so that the common case asks no `pg_config` and reads no folder.
 fn usual_places() -> impl Iterator<Item = PathBuf> {
-    let on_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_else(Vec::new);
+    let on_path =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
     let families = [
         ("/usr/lib/postgresql", "", "bin"),
         ("/opt/homebrew/opt", "postgresql", "bin"),
@@ -109,8 +110,7 @@ fn major_version(told: &str) -> Option<u32> {
 }
 
 fn first_number(text: &str) -> Option<u32> {
-    let digits: String =
-        text.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    let digits: String = text.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
 }
 

@@ -19,6 +19,9 @@ const DEADLINE: Duration = Duration::from_secs(180);
 /// the first of these that the machine knows, so that `lower()` and trigrams work beyond ASCII.
 const LETTERS: [&str; 4] = ["C.UTF-8", "en_US.UTF-8", "UTF-8", "C"];
 
+/// What is added to the name of a data folder that is not whole yet, before a pid.
+const GROWING: &str = ".new.";
+
 /// The major version of the data in a folder, or `None` when there is no data yet.
 pub(super) fn version(data: &Path) -> Result<Option<u32>, EmbeddedError> {
     match fs::read_to_string(data.join("PG_VERSION")) {
@@ -29,9 +32,10 @@ pub(super) fn version(data: &Path) -> Result<Option<u32>, EmbeddedError> {
 }
 
 /// Makes the data folder. It grows under another name and is renamed when it is whole: what an
-/// interrupted run has left is thrown away here.
+/// interrupted run has left is thrown away here. The name is this process's own, for the `initdb`
+/// of a killed one may still be writing.
 pub(super) async fn create(place: &Place, binaries: &Binaries, durable: bool) -> Result<(), EmbeddedError> {
-    let growing = PathBuf::from(format!("{}.new", place.data.display()));
+    let growing = PathBuf::from(format!("{}{GROWING}{}", place.data.display(), std::process::id()));
     let mut said = String::new();
     for letters in LETTERS {
         let (place_to_clear, folder) = (place.clone(), growing.clone());
@@ -56,10 +60,12 @@ fn clear(place: &Place, growing: &Path) -> Result<(), EmbeddedError> {
         // An empty folder may go; a full one is not ours.
         fs::remove_dir(&place.data).map_err(|_| EmbeddedError::NotAData(place.data.clone()))?;
     }
-    match fs::remove_dir_all(growing) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(EmbeddedError::io("remove", growing)(error)),
+    let prefix = format!("{}{GROWING}", place.data.file_name().unwrap_or_default().display());
+    for entry in growing.parent().and_then(|parent| parent.read_dir().ok()).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            // What somebody still writes to may resist. It is in nobody's way.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
     fs::create_dir(growing).map_err(EmbeddedError::io("create", growing))?;
     place.hand_over(growing)

@@ -9,13 +9,14 @@
 mod binaries;
 mod cluster;
 mod error;
+mod lock;
 mod place;
 mod postmaster;
 
 pub use error::EmbeddedError;
 
 use std::fmt::Write as _;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -75,8 +76,8 @@ impl Embedded {
         let mut server = Self { url: url(&place.sockets), place, child: None, share: None };
         // Made before the lock, so that a start that is given up lets go of the lock first and
         // then, in `drop`, of the server.
-        let gate = exclusive(&server.place.gate).await?;
-        server.share = Some(shared(&server.place.users).await?);
+        let gate = lock::exclusive(&server.place.gate).await?;
+        server.share = Some(lock::shared(&server.place.users).await?);
         let answer = server.bring_up(config).await?;
         if answer == Answer::NoDatabase {
             postmaster::create_database(&server.place).await?;
@@ -114,7 +115,7 @@ impl Embedded {
     /// # Errors
     /// [`EmbeddedError::Deadline`] when it does not end.
     pub async fn stop(mut self) -> Result<bool, EmbeddedError> {
-        let gate = exclusive(&self.place.gate).await?;
+        let gate = lock::exclusive(&self.place.gate).await?;
         let stopped = self.leave().await?;
         drop(gate);
         Ok(stopped)
@@ -125,7 +126,7 @@ impl Embedded {
     /// # Errors
     /// As [`Self::stop`], or [`EmbeddedError::Io`].
     pub async fn stop_and_remove(mut self) -> Result<bool, EmbeddedError> {
-        let gate = exclusive(&self.place.gate).await?;
+        let gate = lock::exclusive(&self.place.gate).await?;
         let stopped = self.leave().await?;
         if stopped {
             let place = self.place.clone();
@@ -213,7 +214,7 @@ impl Embedded {
     /// Under the gate: lets go of our share, and stops the server if it was the last.
     async fn leave(&mut self) -> Result<bool, EmbeddedError> {
         drop(self.share.take());
-        if !unused(&self.place.users)? {
+        if !lock::unused(&self.place.users)? {
             return Ok(false);
         }
         for (how, patience) in [(Signal::INT, STOP_DEADLINE), (Signal::QUIT, QUIT_DEADLINE)] {
@@ -252,8 +253,8 @@ impl Drop for Embedded {
         if self.share.take().is_none() {
             return;
         }
-        let Ok(gate) = open(&self.place.gate) else { return };
-        if gate.try_lock().is_err() || !unused(&self.place.users).unwrap_or(false) {
+        let Ok(gate) = lock::open(&self.place.gate) else { return };
+        if gate.try_lock().is_err() || !lock::unused(&self.place.users).unwrap_or(false) {
             return;
         }
         if let Life::Runs(pid) = postmaster::life(&self.place) {
@@ -277,53 +278,17 @@ fn url(sockets: &Path) -> String {
 
 fn remove(place: &Place) -> Result<(), EmbeddedError> {
     std::fs::remove_dir_all(&place.data).map_err(EmbeddedError::io("remove", &place.data))?;
+    // Empty by now, and of no consequence if not: the folder of the socket, the room in the shelter.
     if place.sockets != place.data {
-        // Empty by now, and of no consequence if not.
         let _ = std::fs::remove_dir(&place.sockets);
+    }
+    if let (true, Some(room)) = (place.note.exists(), place.data.parent()) {
+        let _ = std::fs::remove_dir(room);
     }
     for file in [&place.note, &place.log] {
         let _ = std::fs::remove_file(file);
     }
     Ok(())
-}
-
-fn open(path: &Path) -> Result<File, EmbeddedError> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(EmbeddedError::io("open", path))
-}
-
-async fn exclusive(path: &Path) -> Result<File, EmbeddedError> {
-    lock(path, File::try_lock).await
-}
-
-async fn shared(path: &Path) -> Result<File, EmbeddedError> {
-    lock(path, File::try_lock_shared).await
-}
-
-/// Waits for a lock by asking again and again, for a wait inside the kernel has no deadline.
-async fn lock(path: &Path, take: fn(&File) -> Result<(), TryLockError>) -> Result<File, EmbeddedError> {
-    let owned = path.to_owned();
-    let file = blocking(move || open(&owned)).await?;
-    let deadline = Instant::now() + START_DEADLINE + STOP_DEADLINE;
-    loop {
-        match take(&file) {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(EmbeddedError::io("lock", path)(error)),
-            Err(TryLockError::WouldBlock) if Instant::now() > deadline => {
-                return Err(EmbeddedError::io("lock", path)(std::io::ErrorKind::TimedOut.into()));
-            }
-            Err(TryLockError::WouldBlock) => sleep(PAUSE).await,
-        }
-    }
-}
-
-/// Whether nobody holds a share.
-fn unused(users: &Path) -> Result<bool, EmbeddedError> {
-    Ok(open(users)?.try_lock().is_ok())
 }
 
 /// Runs what waits for files or processes off the threads that serve requests.

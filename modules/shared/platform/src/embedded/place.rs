@@ -56,15 +56,7 @@ impl Place {
         let note = beside(".location");
         let (data, account) = settle(home.join(name), &note)?;
         let sockets = socket_dir(&data);
-        Ok(Self {
-            log: beside(".log"),
-            gate: beside(".lock"),
-            users: beside(".users"),
-            note,
-            data,
-            sockets,
-            account,
-        })
+        Ok(Self { log: beside(".log"), gate: beside(".lock"), users: beside(".users"), note, data, sockets, account })
     }
 
     /// The uid of the server and its files.
@@ -189,7 +181,8 @@ mod tests {
 
     #[test]
     fn accounts_are_read_from_passwd() {
-        let passwd = "root:x:0:0:root:/root:/bin/bash\npostgresql:x:7:8::/:\npostgres:x:101:104:PostgreSQL,,,:/var:/bin\n";
+        let passwd =
+            "root:x:0:0:root:/root:/bin/bash\npostgresql:x:7:8::/:\npostgres:x:101:104:PostgreSQL,,,:/var:/bin\n";
         assert_eq!(account_named(passwd, "postgres"), Some(Account { uid: 101, gid: 104 }));
         assert_eq!(account_named(passwd, "nobody"), None);
     }
