@@ -56,9 +56,7 @@ impl Migration {
 ///
 /// # Errors
 /// [`MigrateError::Files`] when a folder has no version, lacks one of the two files, or repeats a version.
-pub fn from_files(
-    files: impl IntoIterator<Item = (String, String)>,
-) -> Result<Vec<ModuleMigrations>, MigrateError> {
+pub fn from_files(files: impl IntoIterator<Item = (String, String)>) -> Result<Vec<ModuleMigrations>, MigrateError> {
     let mut modules: BTreeMap<String, BTreeMap<String, Halves>> = BTreeMap::new();
     for (path, text) in files {
         let parts: Vec<&str> = path.split('/').collect();
@@ -67,6 +65,8 @@ pub fn from_files(
         match *file {
             "up.sql" => halves.up = Some(text),
             "down.sql" => halves.down = Some(text),
+            // What file managers and editors leave about.
+            hidden if hidden.starts_with('.') => {}
             _ => return Err(MigrateError::Files(format!("{path} is neither up.sql nor down.sql"))),
         }
     }
@@ -141,10 +141,7 @@ mod tests {
         .unwrap();
         let names: Vec<String> =
             sets.iter().flat_map(|set| set.migrations.iter().map(|m| m.id(&set.module).to_string())).collect();
-        assert_eq!(
-            names,
-            ["cart/20250101000000_init", "user/20250101000000_first_step", "user/20250102000000_more"]
-        );
+        assert_eq!(names, ["cart/20250101000000_init", "user/20250101000000_first_step", "user/20250102000000_more"]);
         assert_eq!(sets[1].migrations[0].up, "-- user/20250101000000_first_step/up.sql");
     }
 
