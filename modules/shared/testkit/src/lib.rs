@@ -4,3 +4,4 @@
 pub mod app;
 
 pub use app::{TestAnswer, TestApp, TestIdentity};
+pub mod db;

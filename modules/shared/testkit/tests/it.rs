@@ -1,0 +1,12 @@
+//! The database plumbing against a real PostgreSQL: databases for tests, the runner of migrations,
+//! and the private server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "it/embedded.rs"]
+mod embedded;
+#[path = "it/events.rs"]
+mod events;
+#[path = "it/migrate.rs"]
+mod migrate;
+#[path = "it/test_db.rs"]
+mod test_db;
