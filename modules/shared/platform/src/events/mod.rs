@@ -33,8 +33,10 @@ pub mod inbox;
 mod lanes;
 mod listener;
 pub mod outbox;
+mod pace;
 mod relay;
 mod rows;
+mod settle;
 pub mod sweep;
 mod wake;
 

@@ -18,10 +18,13 @@ pub async fn publish<E: Event>(conn: &mut AsyncPgConnection, event: &E) -> Resul
     let payload = serde_json::to_value(event).map_err(|error| DieselError::SerializationError(Box::new(error)))?;
     let id = EventId::new();
     // The notification rides on the insert: no second round trip, and PostgreSQL sends it at commit.
+    // A transaction that notifies commits alone, so of those that are open at once only one does: the
+    // relay that it wakes looks again shortly after.
     prepared(
         sql_query(
             "WITH event AS (INSERT INTO outbox (id, name, payload, traceparent) VALUES ($1, $2, $3, $4)) \
-             SELECT pg_notify('eshopz_outbox_' || current_schema(), '')",
+             SELECT CASE WHEN pg_try_advisory_xact_lock(hashtextextended(channel, 0)) THEN pg_notify(channel, '') END \
+             FROM (SELECT 'eshopz_outbox_' || current_schema() AS channel) AS module",
         )
         .bind::<SqlUuid, _>(id.uuid())
         .bind::<Text, _>(E::NAME)

@@ -4,25 +4,24 @@
 //! `FOR UPDATE SKIP LOCKED` and held by a lease, so a relay that dies is replaced by time. Nothing is
 //! delivered inside a database transaction. The task never ends by an error: it logs and tries again.
 
-use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::deliver::{self, Ended, Outcome};
 use super::lanes::Lanes;
-use super::rows::{self, Claim, Failure};
-use super::{Subscriptions, Transport, health, wake};
-use crate::db::{Db, StoreError};
+use super::pace::{self, Pace};
+use super::{Subscriptions, Transport, health, rows, wake};
+use crate::db::{Conn, Db, StoreError};
 use crate::jobs::stopped;
 
 /// How often the backlog is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
-/// What is kept of a failure's text.
-const ERROR_LENGTH: usize = 2_000;
+/// The longest time between two looks for what is due again, while there is work.
+const DUE_EVERY: Duration = Duration::from_millis(200);
 
 /// How a relay works.
 #[derive(Clone, Debug)]
@@ -63,32 +62,38 @@ impl Default for RelayConfig {
 
 /// A module's relay in this process.
 pub struct Relay {
-    db: Db,
+    pub(super) db: Db,
     transport: Arc<dyn Transport>,
     subscriptions: Subscriptions,
-    config: RelayConfig,
+    pub(super) config: RelayConfig,
     lanes: Lanes,
     running: JoinSet<Ended>,
-    ended: Vec<Ended>,
-    /// There may be something to claim.
-    hungry: bool,
+    /// What is not yet written down.
+    pub(super) ended: Vec<Ended>,
+    pace: Pace,
+    settle_at: Instant,
+    /// When to look for deliveries that are due again. New events are looked for each time.
+    due_at: Instant,
     measure_at: Instant,
 }
 
 impl Relay {
     /// A relay for the outbox of `db`. `subscriptions` are all that the shop has, wherever they run.
     pub fn new(db: Db, transport: Arc<dyn Transport>, subscriptions: Subscriptions, config: RelayConfig) -> Self {
-        let lanes = Lanes::new(subscriptions.pairs().map(|(_, listener)| listener), config.concurrency);
+        let now = Instant::now();
+        let room = usize::try_from(config.batch).unwrap_or(usize::MAX);
         Self {
             db,
             transport,
+            lanes: Lanes::new(subscriptions.pairs().map(|(_, listener)| listener), config.concurrency, room),
             subscriptions,
+            pace: Pace::new(config.poll_interval, now),
             config,
-            lanes,
             running: JoinSet::new(),
             ended: Vec::new(),
-            hungry: true,
-            measure_at: Instant::now(),
+            settle_at: now,
+            due_at: now,
+            measure_at: now,
         }
     }
 
@@ -97,70 +102,100 @@ impl Relay {
         let wake = Arc::new(Notify::new());
         let mut listening = JoinSet::new();
         listening.spawn(wake::listen(self.db.clone(), Arc::clone(&wake)));
-        let mut poll = interval(self.config.poll_interval);
-        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let pause = match self.turn().await {
-                Ok(()) => Duration::ZERO,
-                Err(error) => {
-                    tracing::warn!(module = self.db.schema(), %error, "the relay cannot use its database; trying again");
-                    self.config.poll_interval
-                }
+            let turn = self.turn().await;
+            if let Err(error) = &turn {
+                tracing::warn!(module = self.db.schema(), %error, "the relay cannot use its database; trying again");
+            }
+            let (works, next) = match turn {
+                Ok(()) => (true, self.next_turn()),
+                Err(_) => (false, Instant::now() + self.config.poll_interval),
             };
             tokio::select! {
                 biased;
                 () = stopped(&mut shutdown) => break,
-                () = sleep(pause), if !pause.is_zero() => {}
-                () = ready(()), if pause.is_zero() && self.can_claim() => {}
-                Some(ended) = self.running.join_next(), if pause.is_zero() => self.note(ended),
-                () = wake.notified(), if pause.is_zero() => self.hungry = true,
-                _ = poll.tick(), if pause.is_zero() => self.hungry = true,
+                () = sleep_until(next) => {}
+                Some(ended) = self.running.join_next(), if works => self.note(ended),
+                () = wake.notified(), if works => self.pace.woken(Instant::now()),
             }
         }
         self.wind_down().await;
     }
 
-    /// Writes down what has ended, claims a batch, and starts what may start.
+    /// Does what is due: writes down what has ended, claims a batch, starts what may start.
     async fn turn(&mut self) -> Result<(), StoreError> {
         while let Some(ended) = self.running.try_join_next() {
             self.note(ended);
         }
-        self.settle().await?;
-        if self.can_claim() {
-            self.hungry = self.claim().await?;
+        if self.next_settlement().is_some_and(|at| at <= Instant::now()) {
+            self.settle().await?;
+        }
+        if self.pace.is_due(Instant::now()) && !self.lanes.all_full() {
+            self.claim().await?;
         }
         self.start();
         self.measure().await
     }
 
-    /// There may be more, and there is room for it: to claim into full lanes would only let leases run.
-    fn can_claim(&self) -> bool {
-        self.hungry && !self.lanes.all_full()
+    /// While all lanes are full there is nothing to claim for: it would only let leases run.
+    fn next_turn(&self) -> Instant {
+        let look = (!self.lanes.all_full()).then(|| self.pace.next());
+        [look, self.next_settlement()].into_iter().flatten().fold(self.measure_at, Instant::min)
     }
 
-    /// Claims a batch; true when there may be more.
-    async fn claim(&mut self) -> Result<bool, StoreError> {
-        let (lease, batch) = (self.config.lease.as_secs_f64(), self.config.batch);
+    /// A batch is written down at once, less after a moment in which it can become one.
+    fn next_settlement(&self) -> Option<Instant> {
+        match self.ended.len() {
+            0 => None,
+            some if self.is_batch(some) => Some(Instant::now()),
+            _ => Some(self.settle_at),
+        }
+    }
+
+    fn is_batch(&self, count: usize) -> bool {
+        u32::try_from(count).is_ok_and(|count| count >= self.config.batch)
+    }
+
+    /// Claims what is due again, and then what is new if there is room left for it.
+    async fn claim(&mut self) -> Result<(), StoreError> {
         let mut conn = self.db.conn().await?;
-        let due = rows::claim_due(&mut conn, &self.lanes.open(), lease, batch).await?;
-        let fresh = rows::fan_out(&mut conn, &self.subscriptions, &self.lanes, lease, batch).await;
-        let full = |count: usize| u32::try_from(count).is_ok_and(|count| count >= batch);
-        let mut more = full(due.len());
-        // What is claimed is kept whatever becomes of the other statement.
+        let due = if self.due_at <= Instant::now() { self.claim_due(&mut conn).await? } else { 0 };
+        let crowded = self.lanes.all_full();
+        let new = if crowded { 0 } else { self.claim_new(&mut conn).await? };
+        self.pace.looked(due + new > 0, Instant::now());
+        if crowded || self.is_batch(due) || self.is_batch(new) {
+            self.pace.at_once(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn claim_due(&mut self, conn: &mut Conn) -> Result<usize, StoreError> {
+        let lease = self.config.lease.as_secs_f64();
+        let due = rows::claim_due(conn, &self.lanes.open(), lease, self.config.batch).await?;
+        let count = due.len();
+        let pause = if self.is_batch(count) { Duration::ZERO } else { self.config.poll_interval.min(DUE_EVERY) };
+        self.due_at = Instant::now() + pause;
         due.into_iter().for_each(|claim| self.lanes.push(claim));
-        let fresh = fresh?;
-        more |= full(fresh.events.len());
-        for event in fresh.events {
+        Ok(count)
+    }
+
+    async fn claim_new(&mut self, conn: &mut Conn) -> Result<usize, StoreError> {
+        let (lease, batch) = (self.config.lease.as_secs_f64(), self.config.batch);
+        let new = rows::fan_out(conn, &self.subscriptions, &self.lanes, lease, batch).await?;
+        let count = new.events.len();
+        for event in new.events {
             metrics::counter!("eshopz_events_published_total", "module" => self.db.schema(), "event" => event)
                 .increment(1);
         }
-        fresh.claims.into_iter().for_each(|claim| self.lanes.push(claim));
-        Ok(more)
+        new.claims.into_iter().for_each(|claim| self.lanes.push(claim));
+        Ok(count)
     }
 
     fn start(&mut self) {
         let (startable, reopened) = self.lanes.take_startable();
-        self.hungry |= reopened;
+        if reopened {
+            self.look_for_due();
+        }
         for claim in startable {
             self.running.spawn(deliver::attempt(
                 Arc::clone(&self.transport),
@@ -172,74 +207,19 @@ impl Relay {
         }
     }
 
+    pub(super) fn look_for_due(&mut self) {
+        self.due_at = Instant::now();
+        self.pace.at_once(self.due_at);
+    }
+
     fn note(&mut self, ended: Result<Ended, JoinError>) {
         // An attempt catches the panics of its listener, so what cannot be joined was aborted by us.
         let Ok(ended) = ended else { return };
         self.lanes.ended(&ended.claim.listener);
-        self.ended.push(ended);
-    }
-
-    /// Writes down how attempts ended; on an error they are kept for the next time.
-    async fn settle(&mut self) -> Result<(), StoreError> {
         if self.ended.is_empty() {
-            return Ok(());
+            self.settle_at = Instant::now() + pace::SHORTEST;
         }
-        let mut conn = self.db.conn().await?;
-        let (mut delivered, mut failures, mut late) = (Vec::new(), Vec::new(), Vec::new());
-        for ended in &self.ended {
-            match &ended.outcome {
-                Outcome::Delivered => delivered.push(ended.claim.clone()),
-                Outcome::Failed(error) => failures.push(self.failure(ended.claim.clone(), error)),
-                Outcome::TooLate => late.push(ended.claim.clone()),
-            }
-        }
-        if !delivered.is_empty() {
-            rows::delivered(&mut conn, &delivered).await?;
-        }
-        if !failures.is_empty() {
-            rows::failed(&mut conn, &failures).await?;
-        }
-        if !late.is_empty() {
-            rows::release(&mut conn, &late).await?;
-            self.hungry = true;
-        }
-        delivered.iter().for_each(|claim| self.count(claim, "delivered"));
-        late.iter().for_each(|claim| self.count(claim, "released"));
-        failures.iter().for_each(|failure| self.report(failure));
-        self.ended.clear();
-        Ok(())
-    }
-
-    fn failure(&self, claim: Claim, error: &str) -> Failure {
-        let retry_in = (claim.attempts < self.config.max_attempts).then(|| self.pause_after(claim.attempts));
-        Failure { claim, error: error.chars().filter(|c| *c != '\0').take(ERROR_LENGTH).collect(), retry_in }
-    }
-
-    /// Seconds: exponential, and spread, so that what failed together does not come back together.
-    fn pause_after(&self, attempts: i32) -> f64 {
-        let pause = self.config.retry_base.as_secs_f64() * 3_f64.powi(attempts.saturating_sub(1).min(60));
-        pause.min(self.config.retry_cap.as_secs_f64()) * rand::random_range(0.5..1.0)
-    }
-
-    fn report(&self, failure: &Failure) {
-        let Failure { claim, error, retry_in } = failure;
-        let (event, event_id, listener) = (&claim.event.name, claim.event.id, &claim.listener);
-        let (module, attempt) = (self.db.schema(), claim.attempts);
-        if let Some(retry_in) = retry_in {
-            tracing::warn!(module, %event, %event_id, %listener, attempt, error, retry_in, "delivery failed");
-            self.count(claim, "failed");
-        } else {
-            tracing::error!(module, %event, %event_id, %listener, attempt, error, "delivery failed for good: dead letter");
-            self.count(claim, "dead");
-        }
-    }
-
-    fn count(&self, claim: &Claim, outcome: &'static str) {
-        metrics::counter!(
-            "eshopz_event_deliveries_total", "module" => self.db.schema(), "event" => claim.event.name.clone(),
-            "listener" => claim.listener.clone(), "outcome" => outcome
-        )
-        .increment(1);
+        self.ended.push(ended);
     }
 
     async fn measure(&mut self) -> Result<(), StoreError> {

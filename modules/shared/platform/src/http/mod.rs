@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod caller;
+pub mod client;
 pub mod conditional;
 pub mod middleware;
 pub mod params;
@@ -11,6 +12,7 @@ pub mod reply;
 
 pub use body::{Body, OptionalBody};
 pub use caller::{Admin, Caller, SignedIn};
+pub use client::ClientAddress;
 pub use conditional::IfMatch;
 pub use params::{PathId, Query};
 pub use problem::{HttpFault, Problem, ProblemCode, ProblemField};
