@@ -1,0 +1,98 @@
+//! How the process comes up, says what it is, and goes down.
+
+use std::process::Command;
+
+use eshopz_testkit::TestDb;
+use serde_json::json;
+
+use crate::support::{self, Server, free_port, text};
+
+#[tokio::test]
+async fn it_says_how_it_is() {
+    let mut shop = Server::start(&[]).await;
+    let client = reqwest::Client::new();
+    let get = async |path: &str| client.get(format!("{}{path}", shop.management)).send().await.unwrap();
+    assert_eq!(get("/health/live").await.status(), 200);
+    assert_eq!(get("/health/ready").await.status(), 200);
+    let info: serde_json::Value = get("/info").await.json().await.unwrap();
+    assert_eq!(info["modules"], json!(["user", "product", "cart", "payment", "order"]));
+    shop.send("GET", "/api/v1/products", &[], None).await.expect(200);
+    let metrics = get("/metrics").await.text().await.unwrap();
+    assert!(metrics.contains("eshopz_http_request_duration_seconds_bucket{"), "{metrics}");
+    let docs = shop.send("GET", "/docs/", &[], None).await;
+    assert!(docs.text.contains("swagger-ui"), "{}", docs.text);
+    let document = shop.send("GET", "/openapi.json", &[], None).await.expect(200);
+    assert_eq!(document["openapi"], "3.1.0");
+    let health = shop.send("GET", "/health/live", &[], None).await;
+    assert_eq!(health.status, 404, "the management paths are not on the public listener");
+    assert_eq!(shop.terminate(), 0);
+}
+
+#[tokio::test]
+async fn request_ids_and_conditional_requests() {
+    let shop = Server::start(&[]).await;
+    let admin = shop.admin().await;
+    let answer = shop.send("GET", "/api/v1/products", &[("x-request-id", "abc-123")], None).await;
+    assert_eq!(answer.header("x-request-id"), "abc-123");
+    let answer = shop.send("GET", "/api/v1/products", &[("x-request-id", "no spaces please")], None).await;
+    assert_ne!(answer.header("x-request-id"), "no spaces please");
+    let product = json!({"title": "Linen Shirt", "variants": [{"price": {"amount": 1, "currency": "USD"}}]});
+    let made = shop.send("POST", "/api/v1/products", &[("authorization", &admin)], Some(product)).await;
+    let (path, etag) = (made.header("location"), made.header("etag"));
+    assert!(!etag.is_empty() && !path.is_empty());
+    let known = shop.send("GET", &path, &[("if-none-match", &etag), ("authorization", &admin)], None).await;
+    assert_eq!(known.status, 304);
+    let change = json!({"title": "Silk Shirt"});
+    let headers = [("authorization", admin.as_str()), ("if-match", etag.as_str())];
+    let changed = shop.send("PATCH", &path, &headers, Some(change.clone())).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    let stale = shop.send("PATCH", &path, &headers, Some(change)).await;
+    assert_eq!((stale.status, stale.body["code"].as_str()), (412, Some("etag_mismatch")));
+    let head = shop.send("HEAD", &path, &[], None).await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+}
+
+#[tokio::test]
+async fn it_refuses_a_schema_that_it_does_not_know() {
+    let db = TestDb::new(&["user", "product", "cart", "payment", "order"]).await;
+    let down = support::run(&db.url, &["migrate", "down", "--modules", "order"], "");
+    assert!(down.status.success(), "{}", text(&down));
+    let port = free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let refused = support::run(&db.url, &["serve", "--listen", &listen], "");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused).contains("eshopz migrate up"), "{}", text(&refused));
+    let shop = Server::start_on(db, &["--migrate"]).await;
+    shop.send("GET", "/api/v1/products", &[], None).await.expect(200);
+}
+
+/// The private server: from nothing, a second time, and after everything was killed.
+#[tokio::test]
+async fn with_nothing_configured_it_brings_its_own_database() {
+    let folder = std::env::temp_dir().join(format!("eshopz-embedded-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let port = free_port();
+    let start = || {
+        support::eshopz("", &["serve", "--listen", &format!("127.0.0.1:{port}")]).current_dir(&folder).spawn().unwrap()
+    };
+    let client = reqwest::Client::new();
+    let url = format!("http://127.0.0.1:{}/health/ready", port + 6_000);
+    let ready = async || {
+        for _ in 0..600 {
+            if client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("not ready in a minute");
+    };
+    for ending in ["-KILL", "-TERM", "-TERM"] {
+        let mut child = start();
+        ready().await;
+        let seeded = support::eshopz("", &["verify"]).current_dir(&folder).output().unwrap();
+        assert!(seeded.status.success(), "{}", text(&seeded));
+        Command::new("kill").args([ending, &child.id().to_string()]).status().unwrap();
+        child.wait().unwrap();
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
