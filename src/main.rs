@@ -1,1 +1,10 @@
-fn main(){}
+//! The `eshopz` program.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use eshopz::cli::Cli;
+
+fn main() -> ExitCode {
+    eshopz::cli::run(Cli::parse())
+}

@@ -1,0 +1,167 @@
+//! The command line: subcommands, each a few lines that lead to its room in `commands/`.
+//!
+//! Exit codes: 0 done, 1 it failed, 2 the call was wrong (clap's own, and [`WrongCall`]).
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{admin, catalog, events, migrate, openapi, seed, serve, verify};
+use crate::config::{DatabaseArgs, RuntimeArgs, ServeArgs, ShopArgs};
+use crate::{config, modules, telemetry};
+
+/// An e-commerce platform of five modules in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "eshopz", version, about, long_about = None, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What every command may be told.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    #[command(flatten, next_help_heading = "Database")]
+    pub database: DatabaseArgs,
+    #[command(flatten, next_help_heading = "Runtime")]
+    pub runtime: RuntimeArgs,
+    #[command(flatten, next_help_heading = "Shop")]
+    pub shop: ShopArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the shop.
+    Serve(ServeArgs),
+    /// List the modules and their ports.
+    Modules {
+        /// Who calls whom.
+        #[arg(long, env = "ESHOPZ_GRAPH")]
+        graph: bool,
+    },
+    /// Bring the database's schema up or down.
+    Migrate(migrate::MigrateArgs),
+    /// Print or write the OpenAPI documents.
+    Openapi(openapi::OpenapiArgs),
+    /// Import or export the catalogue as Shopify's product CSV.
+    Catalog {
+        #[command(subcommand)]
+        action: catalog::CatalogCommand,
+    },
+    /// Manage admins.
+    Admin {
+        #[command(subcommand)]
+        action: admin::AdminCommand,
+    },
+    /// Fill the shop with made-up data.
+    Seed {
+        #[command(subcommand)]
+        action: seed::SeedCommand,
+    },
+    /// Look at events that could not be delivered, and send them again.
+    Events {
+        #[command(subcommand)]
+        action: events::EventsCommand,
+    },
+    /// Check that the books balance: stock, reservations, payments, orders, events.
+    Verify {
+        /// Print the report as JSON.
+        #[arg(long, env = "ESHOPZ_JSON")]
+        json: bool,
+    },
+    /// Print the effective configuration, secrets hidden.
+    Config,
+}
+
+/// The call was wrong: exit code 2 rather than 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongCall(pub String);
+
+/// Turns an error of reading arguments into exit code 2.
+///
+/// # Errors
+/// [`WrongCall`] with the error's text.
+pub fn wrong_call<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
+    result.map_err(|error| WrongCall(format!("{error:#}")).into())
+}
+
+/// Runs a command on a runtime of its own and gives the exit code.
+pub fn run(cli: Cli) -> ExitCode {
+    telemetry::log_to_stderr();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(dispatch(cli)));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("eshopz: {error:#}");
+            ExitCode::from(if error.is::<WrongCall>() { 2 } else { 1 })
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let settings = cli.settings;
+    match cli.command {
+        Command::Serve(args) => serve::run(args, settings).await?,
+        Command::Modules { graph } => println!("{}", modules::describe(graph)),
+        Command::Migrate(args) => migrate::run(args, &settings).await?,
+        Command::Openapi(args) => openapi::run(&args)?,
+        Command::Catalog { action } => return catalog::run(action, &settings).await,
+        Command::Admin { action } => admin::run(action, &settings).await?,
+        Command::Seed { action } => seed::run(action, &settings).await?,
+        Command::Events { action } => events::run(action, &settings).await?,
+        Command::Verify { json } => return verify::run(json, &settings).await,
+        Command::Config => {
+            let described = config::describe(&settings.database, &settings.runtime, &settings.shop);
+            println!("{}", serde_json::to_string_pretty(&described)?);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A file, or standard input or output when it is `-`.
+#[derive(Clone, Debug)]
+pub enum Place {
+    Standard,
+    File(PathBuf),
+}
+
+impl From<&str> for Place {
+    fn from(text: &str) -> Self {
+        if text == "-" { Self::Standard } else { Self::File(PathBuf::from(text)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_a_variable() {
+        fn check(command: &clap::Command) {
+            for argument in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
+                let name = argument.get_long().unwrap_or_default();
+                if ["help", "version"].contains(&name) {
+                    continue;
+                }
+                let variable = argument.get_env().and_then(|name| name.to_str()).unwrap_or_default();
+                assert!(variable.starts_with("ESHOPZ_"), "--{name} of {} has no variable", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

@@ -1,0 +1,53 @@
+//! `eshopz admin create`.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+
+use crate::cli::{Settings, WrongCall};
+use crate::compose;
+use crate::database::Database;
+
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Make an account with the role `admin`. Its password is the first line of standard input.
+    Create {
+        /// The email address to sign in with.
+        #[arg(long, env = "ESHOPZ_ADMIN_EMAIL")]
+        email: String,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the email is taken or not valid, or the password is too weak.
+pub async fn run(action: AdminCommand, settings: &Settings) -> anyhow::Result<()> {
+    let AdminCommand::Create { email } = action;
+    let password = read_password()?;
+    let database = Database::open_migrated(settings).await?;
+    let outcome = create(&database, settings, &email, &password).await;
+    database.close().await?;
+    outcome
+}
+
+async fn create(database: &Database, settings: &Settings, email: &str, password: &str) -> anyhow::Result<()> {
+    let users = compose::user_module(database, settings)?;
+    let id = users.create_admin(email, password).await?;
+    println!("admin {email} has the id {id}");
+    Ok(())
+}
+
+fn read_password() -> anyhow::Result<String> {
+    if std::io::stdin().is_terminal() {
+        eprint!("Password (10 to 128 characters, it will be shown): ");
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("cannot read the password from standard input")?;
+    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    if password.is_empty() {
+        return Err(WrongCall("give the password on standard input, as in: echo … | eshopz admin create".into()).into());
+    }
+    Ok(password)
+}

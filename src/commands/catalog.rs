@@ -1,0 +1,1 @@
+//! `eshopz catalog import|export`.

@@ -1,0 +1,11 @@
+//! One file per subcommand.
+
+pub mod admin;
+pub mod catalog;
+pub mod events;
+pub mod migrate;
+pub mod openapi;
+pub mod progress;
+pub mod seed;
+pub mod serve;
+pub mod verify;

@@ -1,0 +1,130 @@
+//! The way from a command to its database: the server that the settings name, or the private one.
+
+use std::collections::BTreeMap;
+
+use eshopz_platform::db::Db;
+use eshopz_platform::embedded::{Embedded, EmbeddedConfig};
+use eshopz_platform::migrate::{Migrator, Progress};
+
+use crate::cli::{Settings, WrongCall};
+use crate::migrations;
+use crate::modules::Module;
+
+/// Enough for a process of all modules, and for commands beside it.
+const EMBEDDED_CONNECTIONS: u32 = 200;
+
+/// An open way to the database.
+#[derive(Debug)]
+pub struct Database {
+    settings: Settings,
+    embedded: Option<Embedded>,
+}
+
+impl Database {
+    /// Finds the database; starts or joins the private server when no URL is set.
+    ///
+    /// # Errors
+    /// In production without a URL, or when the private server does not start.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let args = &settings.database;
+        if args.is_external() {
+            return Ok(Self { settings: settings.clone(), embedded: None });
+        }
+        if settings.runtime.is_production() {
+            return Err(WrongCall("in production a database must be named: set ESHOPZ_DATABASE_URL".to_owned()).into());
+        }
+        let embedded = Embedded::start(EmbeddedConfig {
+            data_dir: args.data_dir.join("postgres"),
+            bin_dir: args.postgres_bin.clone(),
+            fsync: true,
+            max_connections: EMBEDDED_CONNECTIONS,
+        })
+        .await?;
+        Ok(Self { settings: settings.clone(), embedded: Some(embedded) })
+    }
+
+    /// The same, and brought up to date when it is the private server.
+    ///
+    /// # Errors
+    /// Those of [`Database::open`], and of the migrations; a server of yours must be up to date.
+    pub async fn open_migrated(settings: &Settings) -> anyhow::Result<Self> {
+        let database = Self::open(settings).await?;
+        if database.is_embedded() {
+            database.migrate(&mut |_| {}).await?;
+        } else {
+            database.check().await?;
+        }
+        Ok(database)
+    }
+
+    #[must_use]
+    pub const fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
+    }
+
+    /// A module's URL.
+    ///
+    /// # Errors
+    /// When nothing says where its database is.
+    pub fn url(&self, module: Module) -> anyhow::Result<String> {
+        Ok(self.settings.database.config(module, self.embedded.as_ref().map(Embedded::url))?.url)
+    }
+
+    /// A module's pool.
+    ///
+    /// # Errors
+    /// When its URL is missing or cannot be read.
+    pub fn db(&self, module: Module) -> anyhow::Result<Db> {
+        let config = self.settings.database.config(module, self.embedded.as_ref().map(Embedded::url))?;
+        Ok(Db::new(module.schema(), &config)?)
+    }
+
+    /// One migrator per server, with the modules that live there.
+    ///
+    /// # Errors
+    /// When a URL is missing or cannot be read.
+    pub fn migrators(&self, modules: &[Module]) -> anyhow::Result<Vec<Migrator>> {
+        let mut by_url: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for module in modules {
+            by_url.entry(self.url(*module)?).or_default().push(module.name());
+        }
+        let mut migrators = Vec::new();
+        for (url, names) in by_url {
+            migrators.push(Migrator::new(&url, migrations::embedded()?)?.only(&names)?);
+        }
+        Ok(migrators)
+    }
+
+    /// Applies what is pending.
+    ///
+    /// # Errors
+    /// Those of the migrations.
+    pub async fn migrate(&self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> anyhow::Result<()> {
+        for migrator in self.migrators(&Module::ALL)? {
+            migrator.up(progress).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a schema that this program does not know.
+    ///
+    /// # Errors
+    /// With the command that mends it.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        for migrator in self.migrators(&Module::ALL)? {
+            migrator.check().await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the database up; the private server stops when nobody else uses it.
+    ///
+    /// # Errors
+    /// When the private server does not end.
+    pub async fn close(self) -> anyhow::Result<()> {
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! The listeners of a process, what is around every request, and how it comes up and goes down.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ResourceDef, Server, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, web};
+use anyhow::Context as _;
+use eshopz_kernel::{Fault, FaultKind};
+use eshopz_platform::auth::Authenticator;
+use eshopz_platform::cache::Throttle;
+use eshopz_platform::http::HttpFault;
+use eshopz_platform::http::middleware::request_context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+use utoipa_actix_web::AppExt as _;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::compose::Shop;
+use crate::modules::Module;
+use crate::openapi;
+
+/// Whether the process wants traffic.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::SeqCst);
+    }
+
+    #[must_use]
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What the public listener needs to know.
+#[derive(Debug)]
+pub struct PublicListener {
+    pub address: SocketAddr,
+    pub workers: usize,
+    pub grace: Duration,
+    pub client_limit: Option<Throttle>,
+}
+
+/// Starts the public listener.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn public(shop: &Shop, modules: &[Module], listener: PublicListener) -> anyhow::Result<Server> {
+    let document = openapi::document(modules);
+    let paths = web::Data::new(KnownPaths::new(&document));
+    let text = web::Bytes::from(openapi::to_json(&document)?);
+    let authenticator = web::Data::new(Authenticator::new(shop.identity()));
+    let limit = web::Data::new(listener.client_limit);
+    let shop = shop.clone();
+    let server = HttpServer::new(move || {
+        let text = text.clone();
+        let shop = shop.clone();
+        App::new()
+            .wrap(from_fn(limit_clients))
+            .wrap(from_fn(request_context))
+            .app_data(authenticator.clone())
+            .app_data(paths.clone())
+            .app_data(limit.clone())
+            .into_utoipa_app()
+            .configure(|cfg| shop.configure(cfg))
+            .into_app()
+            .route("/openapi.json", web::get().to(move || send_document(text.clone())))
+            .route("/docs", web::get().to(to_docs))
+            .service(SwaggerUi::new("/docs/{_:.*}").config(swagger_config()))
+            .default_service(web::to(unmatched))
+    })
+    .workers(listener.workers)
+    .shutdown_timeout(listener.grace.as_secs())
+    .disable_signals()
+    .bind(listener.address)
+    .with_context(|| format!("cannot listen on {}; choose another with --listen", listener.address))?;
+    Ok(server.run())
+}
+
+/// Starts the management listener: health, metrics, info.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn management(
+    address: SocketAddr,
+    modules: &[Module],
+    readiness: Readiness,
+    metrics: PrometheusHandle,
+) -> anyhow::Result<Server> {
+    let info = json!({
+        "name": "eshopz",
+        "version": env!("CARGO_PKG_VERSION"),
+        "commit": option_env!("ESHOPZ_COMMIT").unwrap_or("unknown"),
+        "modules": modules.iter().map(|module| module.name()).collect::<Vec<_>>(),
+    });
+    let server = HttpServer::new(move || {
+        let (readiness, metrics, info) = (readiness.clone(), metrics.clone(), info.clone());
+        App::new()
+            .route("/health/live", web::get().to(|| async { HttpResponse::Ok().json(json!({ "status": "live" })) }))
+            .route("/health/ready", web::get().to(move || answer_ready(readiness.get())))
+            .route("/metrics", web::get().to(move || render(metrics.render())))
+            .route("/info", web::get().to(move || std::future::ready(HttpResponse::Ok().json(&info))))
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(address)
+    .with_context(|| format!("cannot listen on {address} for health and metrics; choose another port with --listen"))?;
+    Ok(server.run())
+}
+
+async fn answer_ready(ready: bool) -> HttpResponse {
+    if ready {
+        HttpResponse::Ok().json(json!({ "status": "ready" }))
+    } else {
+        HttpResponse::ServiceUnavailable()
+            .insert_header((header::RETRY_AFTER, "1"))
+            .json(json!({ "status": "not ready" }))
+    }
+}
+
+async fn render(text: String) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")).body(text)
+}
+
+async fn send_document(text: web::Bytes) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")))
+        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60")))
+        .body(text)
+}
+
+async fn to_docs() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
+}
+
+fn swagger_config() -> Config<'static> {
+    Config::new(["/openapi.json"])
+        .persist_authorization(true)
+        .try_it_out_enabled(true)
+        .display_request_duration(true)
+        .doc_expansion("list")
+        .default_models_expand_depth(0)
+        .filter(true)
+        .deep_linking(true)
+}
+
+/// Refuses a client that asks too often, when the limit is on.
+async fn limit_clients(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let limit = req.app_data::<web::Data<Option<Throttle>>>().and_then(|limit| limit.as_ref().clone());
+    if let (Some(limit), Some(peer)) = (limit, req.peer_addr()) {
+        limit.hit(&peer.ip().to_string()).await.map_err(HttpFault)?;
+    }
+    next.call(req).await
+}
+
+/// The paths of the document, to tell a wrong method from a wrong path.
+#[derive(Debug)]
+struct KnownPaths(Vec<(ResourceDef, String)>);
+
+impl KnownPaths {
+    fn new(document: &serde_json::Value) -> Self {
+        let paths = openapi::methods_by_path(document);
+        Self(paths.into_iter().map(|(path, methods)| (ResourceDef::new(path), methods.join(", "))).collect())
+    }
+
+    fn allowed(&self, path: &str) -> Option<&str> {
+        self.0.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, methods)| methods.as_str())
+    }
+}
+
+async fn unmatched(req: HttpRequest) -> HttpResponse {
+    let allowed = req.app_data::<web::Data<KnownPaths>>().and_then(|paths| paths.allowed(req.path()));
+    match allowed {
+        Some(methods) => {
+            let message = format!("This path takes {methods}.");
+            let fault = Fault::new(FaultKind::MethodNotAllowed, "method_not_allowed", message);
+            let mut response = HttpFault(fault).error_response();
+            if let Ok(value) = HeaderValue::from_str(methods) {
+                response.headers_mut().insert(header::ALLOW, value);
+            }
+            response
+        }
+        None => {
+            let message = "There is nothing at this path; see /docs/ for what there is.";
+            HttpFault(Fault::new(FaultKind::NotFound, "not_found", message)).error_response()
+        }
+    }
+}
