@@ -1,1 +1,114 @@
-//! placeholder
+//! The user module: who somebody is, whether he is signed in, and where he lives.
+//!
+//! It owns accounts, sessions, refresh tokens, address books and the keys that sign access tokens, and
+//! keeps true that
+//! - an email, whatever its case, belongs to one account;
+//! - passwords, refresh tokens and mailed tokens are kept as hashes only, signing keys encrypted;
+//! - a session has one refresh token that is good, and a second use of a spent one ends it;
+//! - what ends a session (signing out, a new password, an admin) shows everywhere within a second;
+//! - there is always an admin who can sign in, once there was one;
+//! - of the addresses of an account exactly one is the default, if there are any.
+//!
+//! It calls no other module and listens to none.
+
+mod domain;
+pub mod error;
+mod hashing;
+mod http;
+mod jobs;
+mod keys;
+pub mod mail;
+mod schema;
+mod service;
+pub mod settings;
+mod store;
+mod verify;
+
+use std::sync::Arc;
+
+use actix_web::web;
+use eshopz_kernel::{Fault, UserId};
+use eshopz_platform::books::Report;
+use eshopz_platform::cache::Counters;
+use eshopz_platform::db::Db;
+use eshopz_platform::events::Listener;
+use eshopz_platform::jobs::Periodic;
+use eshopz_user_api::UserApi;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use error::{PROBLEMS, UserError};
+pub use http::routes;
+pub use mail::{FolderMailer, Mail, Mailer};
+use service::UserService;
+pub use settings::{Limit, UserSettings};
+
+/// What the module needs from outside.
+pub struct UserDeps {
+    pub db: Db,
+    /// For throttles.
+    pub counters: Counters,
+    pub mailer: Arc<dyn Mailer>,
+    pub settings: UserSettings,
+}
+
+/// The module, ready to be put into a process.
+#[derive(Clone)]
+pub struct UserModule {
+    service: Arc<UserService>,
+}
+
+impl UserModule {
+    #[must_use]
+    pub fn new(deps: UserDeps) -> Self {
+        let UserDeps { db, counters, mailer, settings } = deps;
+        Self { service: Arc::new(UserService::new(db, &counters, mailer, settings)) }
+    }
+
+    /// Loads the key that signs access tokens, or makes the first one. To be called at start: a wrong
+    /// secret shows here, not at the first sign-in.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or the secret does not fit.
+    pub async fn prepare(&self) -> Result<(), Fault> {
+        self.service.verifying_keys().await.map(drop)
+    }
+
+    /// The contract, for the other modules.
+    #[must_use]
+    pub fn api(&self) -> Arc<dyn UserApi> {
+        Arc::clone(&self.service) as Arc<dyn UserApi>
+    }
+
+    /// Adds the module's paths and what they work with.
+    pub fn configure(&self, cfg: &mut ServiceConfig) {
+        cfg.app_data(web::Data::from(Arc::clone(&self.service)));
+        routes(cfg);
+    }
+
+    /// The module listens to nobody.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<Arc<dyn Listener>> {
+        Vec::new()
+    }
+
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Periodic> {
+        jobs::all(&self.service.db)
+    }
+
+    /// Checks the module's books.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn verify(&self) -> Result<Report, Fault> {
+        Ok(verify::verify(&self.service.db).await?)
+    }
+
+    /// Makes an admin's account, from the command line.
+    ///
+    /// # Errors
+    /// 409 `email_taken`, 422 for an email or a password that will not do.
+    pub async fn create_admin(&self, email: &str, password: &str) -> Result<UserId, Fault> {
+        self.service.create_admin(email, password.to_owned()).await
+    }
+}

@@ -25,6 +25,7 @@ use uuid::Uuid;
 use crate::context;
 use crate::db::{Db, StoreError};
 use crate::http::{Answer, HttpFault, Reply};
+use crate::prepared::prepared;
 
 /// How long a key without an answer counts as running when its process cannot be asked, in seconds.
 const LEASE: i64 = 15;
@@ -170,7 +171,7 @@ where
         .unwrap_or_else(|error| Err(Fault::internal("the request's task failed").caused_by(error).into()))
 }
 
-/// Writes the key in the transaction of the effect. `false` when the key is there already: roll back,
+/// Writes the key in the transaction of the effect, over one that has expired. `false` when the key is there already: roll back,
 /// somebody else had the effect.
 ///
 /// # Errors
@@ -180,33 +181,30 @@ pub async fn record(
     claim: &Claim,
     resource: Option<Uuid>,
 ) -> Result<bool, diesel::result::Error> {
-    let rows = diesel::sql_query(
+    let insert = diesel::sql_query(
         "INSERT INTO idempotency_keys (caller, key, operation, request_hash, resource_id) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (caller, key) DO UPDATE SET created_at = now() \
-         WHERE idempotency_keys.status IS NULL AND idempotency_keys.resource_id IS NOT DISTINCT FROM $5",
+         ON CONFLICT (caller, key) DO UPDATE SET operation = excluded.operation, request_hash = excluded.request_hash, \
+             resource_id = excluded.resource_id, status = NULL, body = NULL, location = NULL, created_at = now() \
+         WHERE idempotency_keys.created_at <= now() - interval '24 hours' \
+            OR (idempotency_keys.status IS NULL AND idempotency_keys.resource_id IS NOT DISTINCT FROM $5)",
     )
     .bind::<Text, _>(&claim.caller)
     .bind::<Text, _>(&claim.key)
     .bind::<Text, _>(claim.operation)
     .bind::<Binary, _>(&claim.request_hash)
-    .bind::<Nullable<SqlUuid>, _>(resource)
-    .execute(conn)
-    .await?;
-    Ok(rows == 1)
+    .bind::<Nullable<SqlUuid>, _>(resource);
+    Ok(prepared(insert).execute(conn).await? == 1)
 }
 
 async fn look_up(db: &Db, claim: &Claim) -> Result<Seen, Fault> {
     let mut conn = db.conn().await?;
-    let row: Option<Row> = diesel::sql_query(
+    let select = diesel::sql_query(
         "SELECT operation, request_hash, resource_id, status, body, location, created_at \
          FROM idempotency_keys WHERE caller = $1 AND key = $2 AND created_at > now() - interval '24 hours'",
     )
     .bind::<Text, _>(&claim.caller)
-    .bind::<Text, _>(&claim.key)
-    .get_result(&mut conn)
-    .await
-    .optional()
-    .map_err(StoreError::from)?;
+    .bind::<Text, _>(&claim.key);
+    let row: Option<Row> = prepared(select).get_result(&mut conn).await.optional().map_err(StoreError::from)?;
     let Some(row) = row else { return Ok(Seen::New) };
     if row.operation != claim.operation || row.request_hash != claim.request_hash {
         return Err(Fault::invalid(
@@ -232,7 +230,7 @@ async fn keep_answer(db: &Db, claim: &Claim, answer: &Answer) -> Result<(), Faul
         Err(fault) => (crate::http::problem::status_of(fault.0.kind), fault.document(), None),
     };
     let mut conn = db.conn().await?;
-    diesel::sql_query(
+    let update = diesel::sql_query(
         "UPDATE idempotency_keys SET status = $3, body = $4, location = $5 \
          WHERE caller = $1 AND key = $2 AND status IS NULL AND request_hash = $6",
     )
@@ -241,10 +239,8 @@ async fn keep_answer(db: &Db, claim: &Claim, answer: &Answer) -> Result<(), Faul
     .bind::<SmallInt, _>(i16::try_from(status.as_u16()).unwrap_or(500))
     .bind::<Text, _>(String::from_utf8_lossy(&body).into_owned())
     .bind::<Nullable<Text>, _>(location)
-    .bind::<Binary, _>(&claim.request_hash)
-    .execute(&mut conn)
-    .await
-    .map_err(StoreError::from)?;
+    .bind::<Binary, _>(&claim.request_hash);
+    prepared(update).execute(&mut conn).await.map_err(StoreError::from)?;
     Ok(())
 }
 

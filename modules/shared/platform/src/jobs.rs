@@ -177,8 +177,10 @@ impl Periodic {
             return Ok(None);
         }
         let left: Option<Left> = prepared(
-            sql_query("SELECT greatest(0, extract(epoch FROM until - now()))::float8 AS seconds FROM leases WHERE name = $1")
-                .bind::<Text, _>(self.name),
+            sql_query(
+                "SELECT greatest(0, extract(epoch FROM until - now()))::float8 AS seconds FROM leases WHERE name = $1",
+            )
+            .bind::<Text, _>(self.name),
         )
         .get_result(&mut conn)
         .await

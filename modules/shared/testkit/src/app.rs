@@ -143,7 +143,26 @@ impl TestApp {
     where
         F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
     {
-        let authenticator = web::Data::new(Authenticator::new(Arc::clone(&identity) as Arc<dyn Identity>));
+        let issuer: Arc<dyn Identity> = identity.clone();
+        Self::serve(identity, Authenticator::new(issuer), configure)
+    }
+
+    /// The same with the identity of a user module; `identity` of the app then signs for nobody.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start_as<F>(identity: Arc<dyn Identity>, configure: F) -> std::io::Result<Self>
+    where
+        F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    {
+        Self::serve(TestIdentity::shared(), Authenticator::new(identity), configure)
+    }
+
+    fn serve<F>(identity: Arc<TestIdentity>, authenticator: Authenticator, configure: F) -> std::io::Result<Self>
+    where
+        F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    {
+        let authenticator = web::Data::new(authenticator);
         let server = HttpServer::new(move || {
             let configure = configure.clone();
             App::new()

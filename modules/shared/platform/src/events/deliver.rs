@@ -70,5 +70,8 @@ async fn guarded(transport: &dyn Transport, claim: &Claim) -> Result<(), Fault> 
         "deliver", event = %event.name, event_id = %event.id, listener = %claim.listener, attempt = claim.attempts
     );
     let delivery = context.scope(transport.deliver(&claim.listener, event)).instrument(span);
-    AssertUnwindSafe(delivery).catch_unwind().await.unwrap_or_else(|_| Err(Fault::internal("the listener panicked")))
+    match AssertUnwindSafe(delivery).catch_unwind().await {
+        Ok(result) => result,
+        Err(_) => Err(Fault::internal("the listener panicked")),
+    }
 }

@@ -15,13 +15,12 @@ use crate::prepared::prepared;
 /// # Errors
 /// The statement's.
 pub async fn claim(conn: &mut AsyncPgConnection, listener: &str, event_id: EventId) -> Result<bool, DieselError> {
-    let inserted =
-        prepared(
-            sql_query("INSERT INTO inbox (event_id, listener) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-                .bind::<SqlUuid, _>(event_id.uuid())
-                .bind::<Text, _>(listener),
-        )
-        .execute(conn)
-        .await?;
+    let inserted = prepared(
+        sql_query("INSERT INTO inbox (event_id, listener) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind::<SqlUuid, _>(event_id.uuid())
+            .bind::<Text, _>(listener),
+    )
+    .execute(conn)
+    .await?;
     Ok(inserted == 1)
 }

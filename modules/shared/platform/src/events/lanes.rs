@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(lanes.open(), ["quick"]);
         assert!(!lanes.is_open("slow") && !lanes.all_full());
         lanes.ended("slow");
-        assert_eq!(lanes.take_startable().1, false);
+        assert!(!lanes.take_startable().1);
         lanes.ended("slow");
         let (started, reopened) = lanes.take_startable();
         assert_eq!((started.len(), reopened), (1, true));

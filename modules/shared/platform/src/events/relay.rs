@@ -23,6 +23,9 @@ const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// The longest time between two looks for what is due again, while there is work.
 const DUE_EVERY: Duration = Duration::from_millis(200);
 
+/// How long the last note about deliveries may take when the relay stops.
+const LAST_NOTE: Duration = Duration::from_secs(5);
+
 /// How a relay works.
 #[derive(Clone, Debug)]
 pub struct RelayConfig {
@@ -80,6 +83,7 @@ pub struct Relay {
 impl Relay {
     /// A relay for the outbox of `db`. `subscriptions` are all that the shop has, wherever they run.
     pub fn new(db: Db, transport: Arc<dyn Transport>, subscriptions: Subscriptions, config: RelayConfig) -> Self {
+        let config = RelayConfig { batch: config.batch.max(1), max_attempts: config.max_attempts.max(1), ..config };
         let now = Instant::now();
         let room = usize::try_from(config.batch).unwrap_or(usize::MAX);
         Self {
@@ -250,7 +254,7 @@ impl Relay {
             tracing::warn!(module = self.db.schema(), "deliveries cut short; they come again when their leases end");
         }
         // Without this note they are delivered once more when their leases end, which does no harm.
-        if let Ok(Err(error)) = timeout(drain, self.settle()).await {
+        if let Ok(Err(error)) = timeout(LAST_NOTE, self.settle()).await {
             tracing::warn!(module = self.db.schema(), %error, "the last deliveries could not be noted");
         }
     }

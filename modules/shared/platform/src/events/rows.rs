@@ -235,10 +235,7 @@ fn keys<'a>(claims: impl Iterator<Item = &'a Claim>) -> (Vec<Uuid>, Vec<&'a str>
 
 /// The rows are in the order of the events, one or more for each.
 fn event_names(rows: &[Row]) -> Vec<String> {
-    rows.chunk_by(|one, next| one.id == next.id)
-        .filter_map(|rows| rows.first())
-        .map(|row| row.name.clone())
-        .collect()
+    rows.chunk_by(|one, next| one.id == next.id).filter_map(|rows| rows.first()).map(|row| row.name.clone()).collect()
 }
 
 /// The rows that are claimed, those of one event sharing its envelope.

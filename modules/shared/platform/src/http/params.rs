@@ -43,12 +43,13 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Query<T> {
     type Future = Ready<Result<Self, HttpFault>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse(req.query_string()).map(Self).map_err(HttpFault))
+        ready(parse(req.query_string().as_bytes()).map(Self).map_err(HttpFault))
     }
 }
 
-fn parse<T: DeserializeOwned + Validate>(query: &str) -> Result<T, Fault> {
-    let deserializer = serde_html_form::Deserializer::from_bytes(query.as_bytes());
+/// Reads `name=value&…`, from a query string or a form.
+pub(super) fn parse<T: DeserializeOwned + Validate>(query: &[u8]) -> Result<T, Fault> {
+    let deserializer = serde_html_form::Deserializer::from_bytes(query);
     let value: T = serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().iter().next().map(|segment| format!("/{segment}")).unwrap_or_default();
         let (code, field, message) = data_error(&error.inner().to_string(), path);
@@ -80,9 +81,9 @@ mod tests {
 
     #[test]
     fn a_query_is_read_or_explained() {
-        let filter: Filter = parse("limit=5&tag=a&tag=b").unwrap();
+        let filter: Filter = parse(b"limit=5&tag=a&tag=b").unwrap();
         assert_eq!((filter.limit, filter.tag.len()), (Some(5), 2));
-        let field = |query| parse::<Filter>(query).unwrap_err().errors[0].field.clone();
+        let field = |query: &str| parse::<Filter>(query.as_bytes()).unwrap_err().errors[0].field.clone();
         assert_eq!(field("limit=x"), "/limit");
         assert_eq!(field("limit=0"), "/limit");
         assert_eq!(field("limt=1"), "/limt");

@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, SimpleAsyncConnection as _};
 use eshopz_kernel::{Event, EventEnvelope, EventId, Fault};
+use eshopz_platform::context::{RequestContext, current_traceparent};
 use eshopz_platform::db::{Db, DbConfig, StoreError};
 use eshopz_platform::events::{
     Listener, LocalTransport, Relay, RelayConfig, Subscriptions, Transport, dead, health, inbox, outbox, sweep,
@@ -97,8 +98,8 @@ impl Widgets {
     }
 
     fn relay(&self, listeners: &[Taker], config: RelayConfig) -> Running {
-        let listeners: Vec<Arc<dyn Listener>> =
-            listeners.iter().map(|taker| Arc::new(taker.clone()) as Arc<dyn Listener>).collect();
+        let shared = |taker: &Taker| -> Arc<dyn Listener> { Arc::new(taker.clone()) };
+        let listeners: Vec<_> = listeners.iter().map(shared).collect();
         let subscriptions = Subscriptions::of(&listeners);
         self.relay_by(Arc::new(LocalTransport::new(listeners)), subscriptions, config)
     }
@@ -237,6 +238,53 @@ async fn three_relays_deliver_every_event_once_in_effect() {
     assert!(widgets.broken().await.is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_event_that_comes_many_times_counts_once() {
+    let widgets = Widgets::new().await;
+    let taker = widgets.taker("test.take");
+    let event = EventEnvelope {
+        id: EventId::new(),
+        name: WidgetMade::NAME.to_owned(),
+        occurred_at: chrono::Utc::now(),
+        payload: serde_json::json!({"number": 1}),
+        traceparent: None,
+    };
+    let deliveries = (0..10).map(|_| {
+        let (taker, event) = (taker.clone(), event.clone());
+        tokio::spawn(async move { taker.handle(&event).await.unwrap() })
+    });
+    for delivery in deliveries.collect::<Vec<_>>() {
+        delivery.await.unwrap();
+    }
+    assert_eq!(widgets.count("effects").await, 1);
+}
+
+/// Notes the trace context in which it delivers.
+#[derive(Default)]
+struct Tracing(Mutex<Option<String>>);
+
+#[async_trait]
+impl Transport for Tracing {
+    async fn deliver(&self, _listener: &str, _event: &EventEnvelope) -> Result<(), Fault> {
+        *self.0.lock().unwrap() = current_traceparent();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_listener_works_in_the_trace_of_the_request() {
+    let widgets = Widgets::new().await;
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
+    let context = RequestContext { traceparent: Some(traceparent.clone()), ..RequestContext::default() };
+    context.scope(widgets.publish(1)).await;
+    let transport = Arc::new(Tracing::default());
+    let subscriptions = Subscriptions::default().with("test.take", &[WidgetMade::NAME]);
+    let relay = widgets.relay_by(transport.clone(), subscriptions, quick());
+    until("it is delivered", async || widgets.published().await == 1).await;
+    relay.stop().await;
+    assert_eq!(*transport.0.lock().unwrap(), Some(traceparent));
+}
+
 #[tokio::test]
 async fn a_poisoned_event_dies_alone_and_can_be_redriven() {
     let widgets = Widgets::new().await;
@@ -336,8 +384,7 @@ impl Transport for Panicking {
 async fn a_panic_is_a_failure_and_the_relay_goes_on() {
     let widgets = Widgets::new().await;
     let subscriptions = Subscriptions::default().with("test.take", &[WidgetMade::NAME]);
-    let relay =
-        widgets.relay_by(Arc::new(Panicking), subscriptions, RelayConfig { max_attempts: 2, ..quick() });
+    let relay = widgets.relay_by(Arc::new(Panicking), subscriptions, RelayConfig { max_attempts: 2, ..quick() });
     widgets.publish(1).await;
     until("it is a dead letter", async || widgets.lag().await.dead == 1).await;
     widgets.publish(2).await;
@@ -499,7 +546,8 @@ async fn a_sweep_removes_what_has_expired_and_nothing_else() {
 #[tokio::test]
 async fn of_two_runners_one_runs_and_a_dead_one_is_replaced() {
     let widgets = Widgets::new().await;
-    let (runs, at_once, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (runs, at_once, most) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let job = |every: Duration, hang: bool| {
         let (runs, at_once, most) = (Arc::clone(&runs), Arc::clone(&at_once), Arc::clone(&most));
         Periodic::new("test.job", every, move || {

@@ -1,0 +1,2 @@
+-- The role stays: another database of the server may use it.
+DROP SCHEMA IF EXISTS products CASCADE;

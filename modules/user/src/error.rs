@@ -1,0 +1,122 @@
+//! How the module's operations fail, and the problem documents that this gives.
+
+use eshopz_kernel::{Fault, FaultKind};
+use eshopz_platform::db::StoreError;
+use eshopz_platform::http::ProblemCode;
+
+/// A failed operation of the user module.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    #[error("the email is taken")]
+    EmailTaken,
+    #[error("wrong email or password")]
+    InvalidCredentials,
+    #[error("the refresh token is unknown, expired or revoked")]
+    InvalidRefreshToken,
+    #[error("the refresh token was spent before")]
+    RefreshTokenReused,
+    #[error("the mailed token is unknown, used or expired")]
+    InvalidMailedToken,
+    #[error("the current password is another")]
+    WrongCurrentPassword,
+    #[error("it would leave no admin")]
+    LastAdmin,
+    #[error("no such user")]
+    NoSuchUser,
+    #[error("no such session")]
+    NoSuchSession,
+    #[error("no such address")]
+    NoSuchAddress,
+    #[error("the default address cannot be made an ordinary one")]
+    DefaultAddressNeeded,
+    #[error("the address book is full")]
+    AddressBookFull,
+    #[error("too many requests wait for a password to be hashed")]
+    Busy,
+    #[error("password hashing: {0}")]
+    Hashing(String),
+    #[error("signing key: {0}")]
+    SigningKey(String),
+    /// Refused by a rule of the platform: a throttle, `If-Match`, a cursor.
+    #[error(transparent)]
+    Refused(Fault),
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+eshopz_platform::module_error!(UserError);
+
+impl From<Fault> for UserError {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(fault)
+    }
+}
+
+impl From<UserError> for Fault {
+    fn from(error: UserError) -> Self {
+        match error {
+            UserError::EmailTaken => Self::conflict("email_taken", "There is an account with this email already."),
+            UserError::InvalidCredentials => {
+                Self::unauthenticated("invalid_credentials", "The email or the password is not right.")
+            }
+            UserError::InvalidRefreshToken => Self::unauthenticated(
+                "invalid_refresh_token",
+                "The refresh token is unknown, expired or revoked. Sign in again.",
+            ),
+            UserError::RefreshTokenReused => Self::unauthenticated(
+                "refresh_token_reused",
+                "This refresh token was used before, so its session has been ended. Sign in again.",
+            ),
+            UserError::InvalidMailedToken => Self::invalid(
+                "invalid_or_expired_token",
+                "The token from the mail is wrong, used or expired. Ask for a new one.",
+            ),
+            UserError::WrongCurrentPassword => {
+                Self::field("/current_password", "incorrect", "is not the account's present password")
+            }
+            UserError::LastAdmin => Self::conflict(
+                "last_admin",
+                "This is the last admin who can sign in. Make another account an admin first.",
+            ),
+            UserError::NoSuchUser => Self::not_found("user"),
+            UserError::NoSuchSession => Self::not_found("session"),
+            UserError::NoSuchAddress => Self::not_found("address"),
+            UserError::DefaultAddressNeeded => Self::field(
+                "/is_default",
+                "default_needed",
+                "cannot be taken from the default address; make another address the default instead",
+            ),
+            UserError::AddressBookFull => Self::conflict(
+                "address_book_full",
+                format!("The address book has its {} entries. Delete one first.", crate::domain::MAX_ADDRESSES),
+            ),
+            UserError::Busy => Self::unavailable("Too many sign-ins at the moment. Try again in a few seconds.", 2),
+            error @ (UserError::Hashing(_) | UserError::SigningKey(_)) => Self::internal(error.to_string()),
+            UserError::Refused(fault) => fault,
+            UserError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// The module's own problem codes, for the catalogue in its OpenAPI document.
+pub const PROBLEMS: &[ProblemCode] = &[
+    ProblemCode::new("email_taken", FaultKind::Conflict, "There is an account with this email already."),
+    ProblemCode::new("invalid_credentials", FaultKind::Unauthenticated, "The email or the password is not right."),
+    ProblemCode::new(
+        "invalid_refresh_token",
+        FaultKind::Unauthenticated,
+        "The refresh token is unknown, expired or revoked.",
+    ),
+    ProblemCode::new(
+        "refresh_token_reused",
+        FaultKind::Unauthenticated,
+        "The refresh token was used before; its session has been ended.",
+    ),
+    ProblemCode::new(
+        "invalid_or_expired_token",
+        FaultKind::Invalid,
+        "The token from the mail is wrong, used or expired.",
+    ),
+    ProblemCode::new("last_admin", FaultKind::Conflict, "It would leave no admin who can sign in."),
+    ProblemCode::new("address_book_full", FaultKind::Conflict, "The address book has as many entries as it may."),
+];

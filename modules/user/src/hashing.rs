@@ -1,0 +1,169 @@
+//! Password hashes: Argon2id away from the async threads, a bounded number at a time.
+//!
+//! One hash takes a core for tens of milliseconds and 19 MiB. Without a bound, a burst of sign-ins
+//! would starve every other request and could exhaust the memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{Error as HashError, PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::UserError;
+use crate::settings::UserSettings;
+
+/// Hashes and compares passwords.
+pub struct Passwords {
+    argon2: Argon2<'static>,
+    turns: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    queue: usize,
+    decoy: String,
+}
+
+/// The right to hash once.
+pub struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Leaves the queue, also when the request is dropped while it waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Passwords {
+    /// Argon2 with parameters out of range falls back to the crate's defaults, which are those of
+    /// [`UserSettings::default`].
+    pub fn new(settings: &UserSettings) -> Self {
+        let (memory, passes, lanes) =
+            (settings.argon2_memory_kib, settings.argon2_iterations, settings.argon2_parallelism);
+        let params = Params::new(memory, passes, lanes, None).unwrap_or_else(|error| {
+            tracing::error!(%error, "Argon2 settings are out of range; the defaults hold");
+            Params::default()
+        });
+        // Never the hash of anything, but to compare with it takes as long as with a real one.
+        let decoy = format!(
+            "$argon2id$v=19$m={},t={},p={}$ZGVjb3ktb2YtdGhlLXNob3A$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            params.m_cost(),
+            params.t_cost(),
+            params.p_cost(),
+        );
+        Self {
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            turns: Arc::new(Semaphore::new(settings.hash_concurrency.max(1))),
+            waiting: AtomicUsize::new(0),
+            queue: settings.hash_queue,
+            decoy,
+        }
+    }
+
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// [`UserError::Busy`] when too many wait already.
+    pub async fn turn(&self) -> Result<Turn, UserError> {
+        if let Ok(permit) = Arc::clone(&self.turns).try_acquire_owned() {
+            return Ok(Turn { _permit: permit });
+        }
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        if before >= self.queue {
+            return Err(UserError::Busy);
+        }
+        let permit = Arc::clone(&self.turns).acquire_owned().await;
+        permit.map(|permit| Turn { _permit: permit }).map_err(|error| UserError::Hashing(error.to_string()))
+    }
+
+    /// Hashes a password, as a PHC string.
+    ///
+    /// # Errors
+    /// [`UserError::Hashing`], for want of memory or randomness.
+    pub async fn hash(&self, turn: Turn, password: String) -> Result<String, UserError> {
+        let argon2 = self.argon2.clone();
+        in_background(turn, move || argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string())).await
+    }
+
+    /// Whether a password has this hash. Without a hash it never has, and takes as long.
+    ///
+    /// # Errors
+    /// [`UserError::Hashing`], for want of memory, or when the hash is none.
+    pub async fn verify(&self, turn: Turn, password: String, hash: Option<String>) -> Result<bool, UserError> {
+        let argon2 = self.argon2.clone();
+        let expected = hash.unwrap_or_else(|| self.decoy.clone());
+        in_background(turn, move || match argon2.verify_password(password.as_bytes(), &PasswordHash::new(&expected)?) {
+            Ok(()) => Ok(true),
+            Err(HashError::PasswordInvalid) => Ok(false),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+}
+
+/// The turn goes along: a request that is dropped still takes its core until the hash is done.
+async fn in_background<T, W>(turn: Turn, work: W) -> Result<T, UserError>
+where
+    T: Send + 'static,
+    W: FnOnce() -> Result<T, HashError> + Send + 'static,
+{
+    let run = move || {
+        let result = work();
+        drop(turn);
+        result
+    };
+    let done = tokio::task::spawn_blocking(run).await.map_err(|error| UserError::Hashing(error.to_string()))?;
+    done.map_err(|error| UserError::Hashing(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passwords(concurrency: usize, queue: usize) -> Passwords {
+        Passwords::new(&UserSettings {
+            argon2_memory_kib: 64,
+            argon2_iterations: 1,
+            hash_concurrency: concurrency,
+            hash_queue: queue,
+            ..UserSettings::default()
+        })
+    }
+
+    #[tokio::test]
+    async fn a_password_has_its_own_hash_only() {
+        let passwords = passwords(1, 1);
+        let hash = passwords.hash(passwords.turn().await.unwrap(), "open sesame".to_owned()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
+        for (password, hash, expected) in [
+            ("open sesame", Some(hash.clone()), true),
+            ("open barley", Some(hash), false),
+            ("open sesame", None, false),
+        ] {
+            let turn = passwords.turn().await.unwrap();
+            assert_eq!(passwords.verify(turn, password.to_owned(), hash).await.unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_queue_has_an_end() {
+        let passwords = Arc::new(passwords(1, 1));
+        let first = passwords.turn().await.unwrap();
+        let second = tokio::spawn({
+            let passwords = Arc::clone(&passwords);
+            async move { passwords.turn().await.is_ok() }
+        });
+        while passwords.waiting.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(passwords.turn().await, Err(UserError::Busy)));
+        drop(first);
+        assert!(second.await.unwrap());
+        assert!(passwords.turn().await.is_ok());
+        assert_eq!(passwords.waiting.load(Ordering::Relaxed), 0);
+    }
+}

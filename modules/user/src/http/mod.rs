@@ -1,0 +1,55 @@
+//! The module's HTTP: bodies and views by resource, and handlers that extract, call and map.
+
+mod accounts;
+mod addresses;
+mod device;
+mod fields;
+mod keys;
+mod profile;
+mod recovery;
+mod sessions;
+mod sign_in;
+mod token;
+mod views;
+
+use actix_web::web;
+use utoipa_actix_web::scope::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::service::UserService;
+
+/// The application's data that the handlers work with.
+type Service = web::Data<UserService>;
+
+/// Adds the module's paths. What is under `/users/me` comes before `/users/{id}`.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(
+        scope("/api/v1/auth")
+            .service(sign_in::sign_in)
+            .service(token::issue_token)
+            .service(sign_in::refresh_tokens)
+            .service(sign_in::sign_out)
+            .service(recovery::request_password_reset)
+            .service(recovery::confirm_password_reset)
+            .service(recovery::verify_email),
+    );
+    cfg.service(
+        scope("/api/v1/users")
+            .service(profile::register_user)
+            .service(profile::get_profile)
+            .service(profile::update_profile)
+            .service(profile::delete_profile)
+            .service(profile::change_password)
+            .service(sessions::list_sessions)
+            .service(sessions::delete_session)
+            .service(addresses::list_addresses)
+            .service(addresses::create_address)
+            .service(addresses::get_address)
+            .service(addresses::update_address)
+            .service(addresses::delete_address)
+            .service(accounts::list_users)
+            .service(accounts::get_user)
+            .service(accounts::update_user),
+    );
+    cfg.service(keys::list_signing_keys);
+}

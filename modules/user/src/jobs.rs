@@ -1,0 +1,30 @@
+//! Periodic work: removing what has expired.
+
+use std::time::Duration;
+
+use eshopz_platform::db::Db;
+use eshopz_platform::jobs::Periodic;
+
+use crate::error::UserError;
+use crate::store;
+
+/// Rows per statement, so that none holds much.
+const BATCH: i64 = 1_000;
+
+/// The module's jobs.
+pub fn all(db: &Db) -> Vec<Periodic> {
+    let db = db.clone();
+    vec![Periodic::new("sweep_credentials", Duration::from_secs(600), move || {
+        let db = db.clone();
+        async move { Ok(sweep_credentials(&db).await?) }
+    })]
+}
+
+/// Tokens go before their sessions: whoever refreshes takes the locks in the same order.
+async fn sweep_credentials(db: &Db) -> Result<(), UserError> {
+    let mut conn = db.conn().await?;
+    while store::mailed_tokens::sweep(&mut conn, BATCH).await? > 0 {}
+    while store::sessions::sweep_tokens(&mut conn, BATCH).await? > 0 {}
+    while store::sessions::sweep(&mut conn, BATCH).await? > 0 {}
+    Ok(())
+}

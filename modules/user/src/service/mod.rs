@@ -1,0 +1,128 @@
+//! The use cases, by resource. Each opens its own transactions; none calls another module.
+
+pub mod accounts;
+pub mod addresses;
+pub mod profile;
+pub mod recovery;
+pub mod registration;
+pub mod sessions;
+pub mod sign_in;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use eshopz_kernel::{Fault, Role, SessionId, UserId};
+use eshopz_platform::cache::{Counters, Throttle};
+use eshopz_platform::context::carry;
+use eshopz_platform::db::Db;
+use eshopz_user_api::{UserApi, UserSummary, VerifyingKey};
+use moka::future::Cache;
+use uuid::Uuid;
+
+use crate::error::UserError;
+use crate::hashing::Passwords;
+use crate::keys::Keyring;
+use crate::mail::{Mail, Mailer};
+use crate::settings::{Limit, UserSettings};
+use crate::store;
+
+/// How long a session is taken for good without asking; revocations have to show within a second.
+const ROLE_REMEMBERED: Duration = Duration::from_millis(500);
+
+/// What the use cases share.
+pub struct UserService {
+    pub(crate) db: Db,
+    pub(crate) keyring: Keyring,
+    passwords: Passwords,
+    throttles: Throttles,
+    mailer: Arc<dyn Mailer>,
+    roles: Cache<SessionId, Option<Role>>,
+    settings: UserSettings,
+}
+
+/// From which device somebody comes.
+#[derive(Clone, Debug, Default)]
+pub struct Device {
+    pub user_agent: Option<String>,
+    /// The client's address.
+    pub address: Option<String>,
+    /// What throttles count the address by.
+    pub throttle_key: String,
+}
+
+struct Throttles {
+    sign_in_account: Throttle,
+    sign_in_address: Throttle,
+    registration_address: Throttle,
+    reset_account: Throttle,
+    reset_address: Throttle,
+}
+
+impl Throttles {
+    fn new(counters: &Counters, settings: &UserSettings) -> Self {
+        let throttle =
+            |name, limit: Limit| Throttle::new(counters.clone(), name, limit.count, limit.window.as_secs().max(1));
+        Self {
+            sign_in_account: throttle("sign_in_account", settings.sign_in_failures_per_account),
+            sign_in_address: throttle("sign_in_address", settings.sign_in_failures_per_address),
+            registration_address: throttle("registration_address", settings.registrations_per_address),
+            reset_account: throttle("reset_account", settings.resets_per_account),
+            reset_address: throttle("reset_address", settings.resets_per_address),
+        }
+    }
+}
+
+impl UserService {
+    pub(crate) fn new(db: Db, counters: &Counters, mailer: Arc<dyn Mailer>, settings: UserSettings) -> Self {
+        Self {
+            keyring: Keyring::new(db.clone(), &settings),
+            passwords: Passwords::new(&settings),
+            throttles: Throttles::new(counters, &settings),
+            roles: Cache::builder().max_capacity(100_000).time_to_live(ROLE_REMEMBERED).build(),
+            db,
+            mailer,
+            settings,
+        }
+    }
+
+    /// Sends a letter after the answer. That it could not be sent fails nothing: the person asks again.
+    fn post(&self, mail: Mail) {
+        let mailer = Arc::clone(&self.mailer);
+        tokio::spawn(carry(async move {
+            if let Err(error) = mailer.send(mail).await {
+                tracing::error!(%error, "mail could not be sent");
+            }
+        }));
+    }
+
+    /// Has this process ask again about sessions that were ended; others do by themselves soon.
+    async fn forget_sessions(&self, ended: impl IntoIterator<Item = Uuid>) {
+        for id in ended {
+            self.roles.invalidate(&SessionId::from(id)).await;
+        }
+    }
+
+    async fn read_role(&self, session: SessionId) -> Result<Option<Role>, UserError> {
+        let mut conn = self.db.conn().await?;
+        let role = store::sessions::role_of(&mut conn, session.uuid()).await?;
+        Ok(role.map(|role| Role::parse_or_customer(&role)))
+    }
+}
+
+#[async_trait]
+impl UserApi for UserService {
+    async fn verifying_keys(&self) -> Result<Vec<VerifyingKey>, Fault> {
+        Ok(self.keyring.public().await?)
+    }
+
+    async fn session_role(&self, session: SessionId) -> Result<Option<Role>, Fault> {
+        let role = self.roles.try_get_with(session, async { self.read_role(session).await.map_err(Fault::from) });
+        role.await.map_err(|fault| Fault::clone(&fault))
+    }
+
+    async fn user(&self, id: UserId) -> Result<UserSummary, Fault> {
+        let user = self.account(id).await?;
+        Ok(UserSummary { id, role: user.role(), email: user.email, full_name: user.full_name })
+    }
+}

@@ -1,0 +1,102 @@
+//! What a person does with his own account.
+
+use chrono::Utc;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use eshopz_kernel::UserId;
+use eshopz_platform::auth::Principal;
+use eshopz_platform::events::outbox;
+use eshopz_platform::http::IfMatch;
+use eshopz_user_api::UserDeleted;
+use uuid::Uuid;
+
+use super::{Device, UserService};
+use crate::domain::email;
+use crate::error::UserError;
+use crate::store::users::{self, ProfileChange, User};
+use crate::store::{addresses, mailed_tokens, sessions};
+
+impl UserService {
+    /// An account.
+    pub async fn account(&self, id: UserId) -> Result<User, UserError> {
+        let mut conn = self.db.conn().await?;
+        users::by_id(&mut conn, id.uuid()).await?.ok_or(UserError::NoSuchUser)
+    }
+
+    /// Changes name or phone.
+    pub async fn change_profile(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+        if_match: &IfMatch,
+    ) -> Result<User, UserError> {
+        let mut conn = self.db.conn().await?;
+        (*conn)
+            .transaction(async |conn| {
+                let user = users::lock(conn, id.uuid()).await?.ok_or(UserError::NoSuchUser)?;
+                if_match.check(user.version)?;
+                if change.full_name.is_none() && change.phone.is_none() {
+                    return Ok(user);
+                }
+                Ok(users::change_profile(conn, user.id, &change).await?)
+            })
+            .await
+    }
+
+    /// Changes the password and ends the other sessions. Wrong attempts count as failed sign-ins.
+    pub async fn change_password(
+        &self,
+        principal: &Principal,
+        current: String,
+        new: String,
+        device: &Device,
+    ) -> Result<(), UserError> {
+        let user = self.account(principal.user_id).await?;
+        let known = user.password_hash.clone();
+        let account = email::throttle_key(&user.email);
+        if !self.verify_throttled(current, known.clone(), &account, device).await? {
+            return Err(UserError::WrongCurrentPassword);
+        }
+        let hash = self.passwords.hash(self.passwords.turn().await?, new).await?;
+        let mut conn = self.db.conn().await?;
+        let ended = (*conn)
+            .transaction(async |conn| {
+                let user = users::lock(conn, user.id).await?.ok_or(UserError::NoSuchUser)?;
+                // It was changed since it was compared: the person is no longer who knows it.
+                if user.password_hash != known {
+                    return Err(UserError::WrongCurrentPassword);
+                }
+                users::set_password(conn, user.id, &hash).await?;
+                Ok(sessions::revoke_all(conn, user.id, Some(principal.session_id.uuid())).await?)
+            })
+            .await?;
+        drop(conn);
+        self.forget_sessions(ended).await;
+        Ok(())
+    }
+
+    /// Deletes an account: what is personal goes, the id stays, the other modules are told.
+    pub async fn delete_account(&self, id: UserId, if_match: &IfMatch) -> Result<(), UserError> {
+        let mut conn = self.db.conn().await?;
+        let ended = (*conn).transaction(async |conn| delete(conn, id, if_match).await).await?;
+        drop(conn);
+        self.forget_sessions(ended).await;
+        Ok(())
+    }
+}
+
+/// Gives the sessions that were ended.
+async fn delete(conn: &mut AsyncPgConnection, id: UserId, if_match: &IfMatch) -> Result<Vec<Uuid>, UserError> {
+    users::lock_admins(conn).await?;
+    let user = users::lock(conn, id.uuid()).await?.ok_or(UserError::NoSuchUser)?;
+    if_match.check(user.version)?;
+    if user.is_acting_admin() && !users::has_other_admin(conn, user.id).await? {
+        return Err(UserError::LastAdmin);
+    }
+    users::anonymise(conn, user.id).await?;
+    let ended = sessions::revoke_all(conn, user.id, None).await?;
+    sessions::anonymise(conn, user.id).await?;
+    addresses::delete_all(conn, user.id).await?;
+    mailed_tokens::forget_all(conn, user.id).await?;
+    outbox::publish(conn, &UserDeleted { user_id: id, at: Utc::now() }).await?;
+    Ok(ended)
+}

@@ -1,0 +1,163 @@
+//! Signing in, staying signed in, signing out.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use eshopz_kernel::{SessionId, UserId};
+use eshopz_platform::auth::{AUDIENCE, Claims, ISSUER, Principal};
+use uuid::Uuid;
+
+use super::{Device, UserService};
+use crate::domain::{email, secret, secret::Secret};
+use crate::error::UserError;
+use crate::store::sessions::{self, NewSession};
+use crate::store::users::{self, User};
+
+/// What somebody is given who has signed in.
+pub struct Tokens {
+    pub access_token: String,
+    pub refresh_token: String,
+    /// Of the access token.
+    pub expires_in: Duration,
+    pub user: User,
+}
+
+/// How a refresh ended. Each of these is committed: a reuse ends the session.
+enum Refreshed {
+    Fresh { user: User, session_id: Uuid },
+    Reused { session_id: Uuid },
+    Refused,
+}
+
+impl UserService {
+    /// Begins a session.
+    ///
+    /// An unknown email, a wrong password and a disabled account cannot be told apart, not by the time
+    /// either. Only failures are counted, so that who signs in often is not kept out.
+    pub async fn sign_in(&self, address: &str, password: String, device: &Device) -> Result<Tokens, UserError> {
+        let user = self.checked_password(address, password, device).await?;
+        let secret = Secret::generate();
+        let session = SessionId::new();
+        let mut conn = self.db.conn().await?;
+        let new = NewSession {
+            id: session.uuid(),
+            user_id: user.id,
+            password_hash: user.password_hash.as_deref().unwrap_or_default(),
+            user_agent: device.user_agent.as_deref(),
+            address: device.address.as_deref(),
+            token_hash: &secret.hash,
+            ttl_seconds: self.settings.refresh_token_ttl.as_secs_f64(),
+        };
+        if !sessions::open(&mut conn, &new).await? {
+            return Err(UserError::InvalidCredentials);
+        }
+        drop(conn);
+        self.tokens(user, session, secret).await
+    }
+
+    async fn checked_password(&self, address: &str, password: String, device: &Device) -> Result<User, UserError> {
+        let account = email::throttle_key(address);
+        self.check_sign_in_throttles(&account, device).await?;
+        let mut conn = self.db.conn().await?;
+        let found = users::by_email(&mut conn, address.trim()).await?;
+        // Nobody holds a connection while he waits for his turn to hash.
+        drop(conn);
+        let found = found.filter(|user| user.disabled_at.is_none());
+        let hash = found.as_ref().and_then(|user| user.password_hash.clone());
+        let right = self.verify_throttled(password, hash, &account, device).await?;
+        let outcome = if right { "done" } else { "refused" };
+        metrics::counter!("eshopz_user_sign_ins_total", "module" => "user", "outcome" => outcome).increment(1);
+        found.filter(|_| right).ok_or(UserError::InvalidCredentials)
+    }
+
+    /// Compares a password, and counts it when it is wrong.
+    pub(super) async fn verify_throttled(
+        &self,
+        password: String,
+        hash: Option<String>,
+        account: &str,
+        device: &Device,
+    ) -> Result<bool, UserError> {
+        let turn = self.passwords.turn().await?;
+        // Again, after the wait: of many attempts sent at once only those that run together get past.
+        self.check_sign_in_throttles(account, device).await?;
+        let right = self.passwords.verify(turn, password, hash).await?;
+        if !right {
+            // This attempt has had its answer; the count is for the next one.
+            let _ = self.throttles.sign_in_account.hit(account).await;
+            let _ = self.throttles.sign_in_address.hit(&device.throttle_key).await;
+        }
+        Ok(right)
+    }
+
+    async fn check_sign_in_throttles(&self, account: &str, device: &Device) -> Result<(), UserError> {
+        self.throttles.sign_in_account.check(account).await?;
+        Ok(self.throttles.sign_in_address.check(&device.throttle_key).await?)
+    }
+
+    /// Exchanges a refresh token for new tokens. It is good once: whoever comes with it again, be it
+    /// a thief or the person after a thief, ends the session. That holds for two at the same moment,
+    /// too: nobody can tell which of them is the person.
+    pub async fn refresh(&self, token: &str) -> Result<Tokens, UserError> {
+        let presented = secret::hash(token);
+        let fresh = Secret::generate();
+        let ttl = self.settings.refresh_token_ttl.as_secs_f64();
+        let mut conn = self.db.conn().await?;
+        let refreshed = (*conn).transaction(async |conn| exchange(conn, &presented, &fresh.hash, ttl).await).await?;
+        drop(conn);
+        match refreshed {
+            Refreshed::Fresh { user, session_id } => self.tokens(user, SessionId::from(session_id), fresh).await,
+            Refreshed::Reused { session_id } => {
+                tracing::warn!(session = %session_id, "a refresh token came twice; its session is ended");
+                self.forget_sessions([session_id]).await;
+                Err(UserError::RefreshTokenReused)
+            }
+            Refreshed::Refused => Err(UserError::InvalidRefreshToken),
+        }
+    }
+
+    /// Ends the session that the request came with.
+    pub async fn sign_out(&self, principal: &Principal) -> Result<(), UserError> {
+        // That another request ended it just now is as good.
+        match self.end_session(principal.user_id, principal.session_id).await {
+            Ok(()) | Err(UserError::NoSuchSession) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn tokens(&self, user: User, session: SessionId, refresh: Secret) -> Result<Tokens, UserError> {
+        let expires_in = self.settings.access_token_ttl;
+        let now = Utc::now();
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: UserId::from(user.id),
+            sid: session,
+            role: user.role(),
+            iat: now.timestamp(),
+            exp: (now + expires_in).timestamp(),
+            jti: Uuid::now_v7(),
+        };
+        let access_token = self.keyring.sign(&claims).await?;
+        Ok(Tokens { access_token, refresh_token: refresh.text, expires_in, user })
+    }
+}
+
+async fn exchange(
+    conn: &mut AsyncPgConnection,
+    presented: &[u8],
+    fresh: &[u8],
+    ttl_seconds: f64,
+) -> Result<Refreshed, UserError> {
+    let Some(token) = sessions::lock_token(conn, presented).await? else { return Ok(Refreshed::Refused) };
+    if token.spent {
+        sessions::revoke(conn, token.user.id, token.session_id).await?;
+        return Ok(Refreshed::Reused { session_id: token.session_id });
+    }
+    if !token.good {
+        return Ok(Refreshed::Refused);
+    }
+    sessions::rotate(conn, presented, fresh, ttl_seconds).await?;
+    Ok(Refreshed::Fresh { user: token.user, session_id: token.session_id })
+}

@@ -1,0 +1,85 @@
+//! What an operator may set.
+
+use std::fmt;
+use std::time::Duration;
+
+/// At most `count` in `window`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub count: u64,
+    pub window: Duration,
+}
+
+impl Limit {
+    #[must_use]
+    pub const fn new(count: u64, window: Duration) -> Self {
+        Self { count, window }
+    }
+}
+
+/// The module's settings. [`Default`] has all but `key_secret`, without which the module does not start.
+#[derive(Clone)]
+pub struct UserSettings {
+    /// How long an access token is good.
+    pub access_token_ttl: Duration,
+    /// How long a session lives without being refreshed.
+    pub refresh_token_ttl: Duration,
+    pub reset_token_ttl: Duration,
+    pub verification_token_ttl: Duration,
+    /// Argon2id: memory in KiB, passes, lanes.
+    pub argon2_memory_kib: u32,
+    pub argon2_iterations: u32,
+    pub argon2_parallelism: u32,
+    /// Passwords hashed at the same time; each takes a core and `argon2_memory_kib`.
+    pub hash_concurrency: usize,
+    /// Requests that may wait for their turn to hash; more are told 503.
+    pub hash_queue: usize,
+    /// Encrypts the signing keys at rest; at least 16 bytes, the same in every process.
+    pub key_secret: String,
+    /// Failed sign-ins per account, and per client address.
+    pub sign_in_failures_per_account: Limit,
+    pub sign_in_failures_per_address: Limit,
+    pub registrations_per_address: Limit,
+    /// Requested password resets per email, and per client address.
+    pub resets_per_account: Limit,
+    pub resets_per_address: Limit,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Default for UserSettings {
+    fn default() -> Self {
+        Self {
+            access_token_ttl: MINUTE * 15,
+            refresh_token_ttl: DAY * 30,
+            reset_token_ttl: MINUTE * 30,
+            verification_token_ttl: DAY * 7,
+            // OWASP's second choice for Argon2id.
+            argon2_memory_kib: 19_456,
+            argon2_iterations: 2,
+            argon2_parallelism: 1,
+            hash_concurrency: std::thread::available_parallelism().map_or(2, usize::from),
+            hash_queue: 256,
+            key_secret: String::new(),
+            sign_in_failures_per_account: Limit::new(10, MINUTE * 15),
+            sign_in_failures_per_address: Limit::new(100, MINUTE * 15),
+            // Whole offices register from one address.
+            registrations_per_address: Limit::new(1_000, HOUR),
+            resets_per_account: Limit::new(5, HOUR),
+            resets_per_address: Limit::new(100, HOUR),
+        }
+    }
+}
+
+impl fmt::Debug for UserSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserSettings")
+            .field("access_token_ttl", &self.access_token_ttl)
+            .field("refresh_token_ttl", &self.refresh_token_ttl)
+            .field("hash_concurrency", &self.hash_concurrency)
+            .field("key_secret", &"…")
+            .finish_non_exhaustive()
+    }
+}
