@@ -26,7 +26,7 @@ pub const JSON_LIMIT: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
-/// A JSON body that may be left out; it is then `T::default()`.
+/// A JSON body that may be left out, or be `null`; it is then `T::default()`.
 #[derive(Debug)]
 pub struct OptionalBody<T>(pub T);
 
@@ -59,6 +59,9 @@ impl<T: DeserializeOwned + Validate + Default + 'static> FromRequest for Optiona
                 return Ok(Self(T::default()));
             }
             check_media_type(&req, &["application/json"])?;
+            if bytes.trim_ascii() == b"null" {
+                return Ok(Self(T::default()));
+            }
             Ok(Self(parse(&bytes)?))
         })
     }
