@@ -1,1 +1,109 @@
-//! placeholder
+//! The order module owns orders: what was bought, for how much, where it goes, and how far it has come.
+//!
+//! What it keeps true:
+//! - One cart makes one order, by a unique index on the cart.
+//! - An order's sum is the sum of its lines, with shipping and tax, by CHECK constraints.
+//! - Every change of state is in the timeline and in the outbox, in the transaction of the change.
+//! - No lock and no transaction is held across a call to another module. What a request leaves undone,
+//!   because it fails or its process dies, is done by a listener of the order's own events, by a job
+//!   behind that, or it is freed by time.
+
+mod domain;
+mod error;
+mod http;
+mod jobs;
+mod listeners;
+mod schema;
+mod service;
+mod store;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::Data;
+use eshopz_cart_api::CartApi;
+use eshopz_kernel::{Fault, Pricing};
+use eshopz_payment_api::PaymentApi;
+use eshopz_platform::books::Report;
+use eshopz_platform::db::Db;
+use eshopz_platform::events::Listener;
+use eshopz_platform::jobs::Periodic;
+use eshopz_product_api::ProductApi;
+use eshopz_user_api::UserApi;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use error::PROBLEMS;
+pub use http::routes;
+
+use service::OrderService;
+
+/// What a shop decides about its orders.
+#[derive(Clone, Debug)]
+pub struct OrderSettings {
+    pub pricing: Pricing,
+    /// After so long an unpaid order is cancelled.
+    pub unpaid_expiry: Duration,
+    /// How much longer its stock stays reserved, for a payment in the last moment.
+    pub reservation_grace: Duration,
+}
+
+impl Default for OrderSettings {
+    fn default() -> Self {
+        Self {
+            pricing: Pricing::default(),
+            unpaid_expiry: Duration::from_secs(30 * 60),
+            reservation_grace: Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+/// What the module needs from outside.
+pub struct OrderDeps {
+    /// In the schema `orders`.
+    pub db: Db,
+    pub users: Arc<dyn UserApi>,
+    pub products: Arc<dyn ProductApi>,
+    pub carts: Arc<dyn CartApi>,
+    pub payments: Arc<dyn PaymentApi>,
+    pub settings: OrderSettings,
+}
+
+/// The module. It is at the top of the call graph: nobody calls it but clients.
+#[derive(Clone)]
+pub struct OrderModule {
+    service: Arc<OrderService>,
+}
+
+impl OrderModule {
+    #[must_use]
+    pub fn new(deps: OrderDeps) -> Self {
+        Self { service: Arc::new(OrderService::new(deps)) }
+    }
+
+    /// Adds the module's routes and what they need.
+    pub fn configure(&self, cfg: &mut ServiceConfig) {
+        cfg.app_data(Data::from(Arc::clone(&self.service)));
+        routes(cfg);
+    }
+
+    /// What the module does about events.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<Arc<dyn Listener>> {
+        listeners::all(&self.service)
+    }
+
+    /// What the module does from time to time.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Periodic> {
+        jobs::all(&self.service)
+    }
+
+    /// Whether the module's books balance.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn verify(&self) -> Result<Report, Fault> {
+        verify::books(&self.service.db).await
+    }
+}

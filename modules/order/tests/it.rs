@@ -1,1 +1,21 @@
-//! placeholder
+//! The order module through its HTTP, on a real PostgreSQL, with its neighbours in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "it/afterwards.rs"]
+mod afterwards;
+#[path = "it/books.rs"]
+mod books;
+#[path = "it/checkout.rs"]
+mod checkout;
+#[path = "it/fakes.rs"]
+mod fakes;
+#[path = "it/listing.rs"]
+mod listing;
+#[path = "it/recovery.rs"]
+mod recovery;
+#[path = "it/refusals.rs"]
+mod refusals;
+#[path = "it/shop.rs"]
+mod shop;
+#[path = "it/twins.rs"]
+mod twins;

@@ -1,1 +1,128 @@
-//! placeholder
+//! The payment module owns payments: one per order, its attempts, captures, refunds and voids, and the
+//! way to the gateway. It knows no order beyond its id.
+//!
+//! What it keeps true:
+//! - Money never goes back that was not collected, and never more is collected than was asked for: CHECKs
+//!   on the payment's row, not code that looked first.
+//! - Whatever is asked of the gateway is written down before, and its id is the idempotency key; the gateway
+//!   is called outside any transaction. So nothing is charged twice and nothing is forgotten.
+//! - What the gateway says counts in any order and any number of times (`domain::state`); a charge that
+//!   comes in late or twice goes back by itself.
+//! - No card data: only names of methods at the gateway, brand and last four digits.
+
+mod api;
+mod domain;
+mod error;
+pub mod gateway;
+mod http;
+mod jobs;
+mod schema;
+mod service;
+mod store;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use eshopz_kernel::Fault;
+use eshopz_payment_api::PaymentApi;
+use eshopz_platform::books::Report;
+use eshopz_platform::db::Db;
+use eshopz_platform::events::Listener;
+use eshopz_platform::jobs::Periodic;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use domain::Method;
+pub use error::PROBLEMS;
+pub use gateway::{Gateway, SandboxGateway};
+pub use http::routes;
+
+use service::PaymentService;
+
+/// When money is collected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CaptureMode {
+    /// When the payer confirms.
+    #[default]
+    Automatic,
+    /// The payer's confirmation holds the amount; an admin collects it.
+    Manual,
+}
+
+/// The module's settings.
+#[derive(Clone, Debug)]
+pub struct PaymentSettings {
+    pub capture: CaptureMode,
+    /// How long the gateway is waited for.
+    pub gateway_timeout: Duration,
+    /// The secret that signs the gateway's webhooks. Without one every webhook is refused.
+    pub webhook_secret: String,
+}
+
+impl Default for PaymentSettings {
+    fn default() -> Self {
+        Self { capture: CaptureMode::Automatic, gateway_timeout: Duration::from_secs(5), webhook_secret: String::new() }
+    }
+}
+
+/// What the module needs.
+pub struct PaymentDeps {
+    /// In the role `payments`.
+    pub db: Db,
+    pub gateway: Arc<dyn Gateway>,
+    pub settings: PaymentSettings,
+}
+
+/// The payment module of a process.
+#[derive(Clone)]
+pub struct PaymentModule {
+    service: Arc<PaymentService>,
+}
+
+impl PaymentModule {
+    #[must_use]
+    pub fn new(deps: PaymentDeps) -> Self {
+        Self { service: Arc::new(PaymentService::new(deps.db, deps.gateway, deps.settings)) }
+    }
+
+    /// The contract, in process.
+    #[must_use]
+    pub fn api(&self) -> Arc<dyn PaymentApi> {
+        Arc::new(api::InProcess(Arc::clone(&self.service)))
+    }
+
+    /// Adds the endpoints and what they need.
+    pub fn configure(&self, cfg: &mut ServiceConfig) {
+        cfg.app_data(web::Data::from(Arc::clone(&self.service)));
+        routes(cfg);
+    }
+
+    /// None: nothing personal is kept here, so even a deleted account is no news.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<Arc<dyn Listener>> {
+        Vec::new()
+    }
+
+    /// The periodic jobs.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Periodic> {
+        jobs::all(&self.service)
+    }
+
+    /// One run of the job that takes up what was left open, now.
+    ///
+    /// # Errors
+    /// When the database cannot be asked what there is to do.
+    pub async fn reconcile(&self) -> Result<(), Fault> {
+        self.service.reconcile().await
+    }
+
+    /// Whether the books balance.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn verify(&self) -> Result<Report, Fault> {
+        verify::verify(&self.service).await
+    }
+}

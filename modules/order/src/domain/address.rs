@@ -1,0 +1,120 @@
+//! Where an order goes, and how to follow it there.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use validator::{Validate, ValidationError};
+
+use super::text::{refusal, visible_words};
+
+/// A postal address, as in an account's address book.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostalAddress {
+    #[validate(length(max = 200), custom(function = visible_words))]
+    #[schema(max_length = 200, examples("Ada Lovelace"))]
+    pub name: String,
+    #[validate(length(max = 200), custom(function = visible_words))]
+    #[schema(max_length = 200, examples("12 St James's Square"))]
+    pub line1: String,
+    #[serde(default)]
+    #[validate(length(max = 200), custom(function = visible_words))]
+    #[schema(max_length = 200, examples(json!(null)))]
+    pub line2: Option<String>,
+    #[validate(length(max = 100), custom(function = visible_words))]
+    #[schema(max_length = 100, examples("London"))]
+    pub city: String,
+    #[serde(default)]
+    #[validate(length(max = 100), custom(function = visible_words))]
+    #[schema(max_length = 100, examples(json!(null)))]
+    pub region: Option<String>,
+    #[validate(length(max = 20), custom(function = visible_words))]
+    #[schema(max_length = 20, examples("SW1Y 4JH"))]
+    pub postal_code: String,
+    /// ISO 3166 alpha-2, in capitals.
+    #[validate(custom(function = country))]
+    #[schema(pattern = "^[A-Z]{2}$", examples("GB"))]
+    pub country: String,
+    #[serde(default)]
+    #[validate(length(max = 40), custom(function = visible_words))]
+    #[schema(max_length = 40, examples("+44 20 7946 0018"))]
+    pub phone: Option<String>,
+}
+
+fn country(text: &str) -> Result<(), ValidationError> {
+    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        Ok(())
+    } else {
+        Err(refusal("country", "must be an ISO 3166 alpha-2 country in capitals, such as DE"))
+    }
+}
+
+impl TryFrom<serde_json::Value> for PostalAddress {
+    type Error = serde_json::Error;
+
+    fn try_from(stored: serde_json::Value) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(stored)
+    }
+}
+
+/// A parcel on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tracking {
+    #[validate(length(max = 100), custom(function = visible_words))]
+    #[schema(max_length = 100, examples("DHL"))]
+    pub carrier: String,
+    #[validate(length(max = 100), custom(function = visible_words))]
+    #[schema(max_length = 100, examples("JD014600003888"))]
+    pub number: String,
+    #[serde(default)]
+    #[validate(url, length(max = 2000), custom(function = web_address))]
+    #[schema(max_length = 2000, format = "uri", examples("https://www.dhl.com/track?id=JD014600003888"))]
+    pub url: Option<String>,
+}
+
+/// It ends up as a link on a customer's page: no `javascript:` there.
+fn web_address(text: &str) -> Result<(), ValidationError> {
+    visible_words(text)?;
+    if text.starts_with("https://") || text.starts_with("http://") {
+        Ok(())
+    } else {
+        Err(refusal("url", "must begin with https:// or http://"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address() -> PostalAddress {
+        PostalAddress {
+            name: "Ada".into(),
+            line1: "1 Street".into(),
+            line2: None,
+            city: "London".into(),
+            region: None,
+            postal_code: "SW1".into(),
+            country: "GB".into(),
+            phone: None,
+        }
+    }
+
+    #[test]
+    fn an_address_is_checked_field_by_field() {
+        assert!(address().validate().is_ok());
+        for country in ["gb", "GBR", "", "G1", "ÄÖ"] {
+            assert!(PostalAddress { country: country.into(), ..address() }.validate().is_err(), "{country}");
+        }
+        assert!(PostalAddress { line2: Some("a\0".into()), ..address() }.validate().is_err());
+        assert!(PostalAddress { name: " ".into(), ..address() }.validate().is_err());
+        assert!(PostalAddress { city: "x".repeat(101), ..address() }.validate().is_err());
+    }
+
+    #[test]
+    fn a_link_leads_to_the_web() {
+        let tracking = |url: &str| Tracking { carrier: "DHL".into(), number: "1".into(), url: Some(url.into()) };
+        assert!(tracking("https://dhl.com/1").validate().is_ok());
+        assert!(tracking("javascript:alert(1)").validate().is_err());
+        assert!(tracking("dhl").validate().is_err());
+    }
+}

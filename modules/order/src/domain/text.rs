@@ -1,0 +1,46 @@
+//! What text from outside has to be like before it is stored.
+
+use validator::ValidationError;
+
+/// Text that PostgreSQL can keep: it takes no NUL.
+///
+/// # Errors
+/// `characters`.
+pub fn storable(text: &str) -> Result<(), ValidationError> {
+    if text.contains('\0') { Err(refusal("characters", "must not contain a NUL character")) } else { Ok(()) }
+}
+
+/// One line with something to read in it.
+///
+/// # Errors
+/// `blank` or `characters`.
+pub fn visible_words(text: &str) -> Result<(), ValidationError> {
+    if text.trim().is_empty() {
+        return Err(refusal("blank", "must not be blank"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(refusal("characters", "must be one line without control characters"));
+    }
+    Ok(())
+}
+
+pub(super) fn refusal(code: &'static str, message: &'static str) -> ValidationError {
+    let mut error = ValidationError::new(code);
+    error.message = Some(message.into());
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_refused() {
+        assert!(visible_words("Zoë O’Hara-王").is_ok());
+        for bad in ["", "  ", "a\0", "a\nb", "\u{7f}"] {
+            assert!(visible_words(bad).is_err(), "{bad:?}");
+        }
+        assert!(storable("two\nlines").is_ok());
+        assert!(storable("a\0b").is_err());
+    }
+}

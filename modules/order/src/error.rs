@@ -1,0 +1,108 @@
+//! How the module's calls fail, and what that is called outside.
+
+use eshopz_kernel::{Fault, FaultKind, Money};
+use eshopz_platform::db::StoreError;
+use eshopz_platform::http::ProblemCode;
+use eshopz_product_api::Shortage;
+
+use crate::domain::OrderStatus;
+
+/// A call to this module failed.
+#[derive(Debug)]
+pub enum OrderError {
+    Store(StoreError),
+    /// Another module refused, or could not be reached; it says so itself.
+    Neighbour(Fault),
+    /// The cart, or the order, is absent or not the caller's.
+    NotFound(&'static str),
+    /// A guest has no account to take the address from.
+    EmailRequired,
+    CartEmpty,
+    /// The sum is not what the buyer expected to pay.
+    CartChanged {
+        total: Money,
+    },
+    InsufficientStock(Vec<Shortage>),
+    InvalidTransition {
+        from: OrderStatus,
+    },
+    /// Only admins look for other people's orders.
+    AdminFilter,
+    /// Another process had the effect of this idempotency key a moment ago.
+    KeyInUse,
+    /// An event names an order that was never placed.
+    UnknownOrder(uuid::Uuid),
+}
+
+impl From<OrderError> for Fault {
+    fn from(error: OrderError) -> Self {
+        match error {
+            OrderError::Store(error) => error.into(),
+            OrderError::Neighbour(fault) => fault,
+            OrderError::NotFound(what) => Self::not_found(what),
+            OrderError::EmailRequired => Self::field("/email", "required", "is required when nobody is signed in"),
+            OrderError::CartEmpty => {
+                Self::conflict("cart_empty", "There is nothing in the cart. Put something in first.")
+            }
+            OrderError::CartChanged { total } => {
+                Self::conflict("cart_changed", "The total is another than `expected_total`; see `total`.")
+                    .with("total", total)
+            }
+            OrderError::InsufficientStock(lines) => {
+                Self::conflict("insufficient_stock", "Not all of it can be supplied; `lines` says what is left.")
+                    .with("lines", lines)
+            }
+            OrderError::InvalidTransition { from } => Self::conflict(
+                "invalid_transition",
+                format!("The order is {}; `allowed` lists the states that it can be taken to.", from.as_str()),
+            )
+            .with("status", from)
+            .with("allowed", from.reachable()),
+            OrderError::AdminFilter => Self::forbidden("forbidden", "Only admins filter by `email` or `customer_id`."),
+            OrderError::KeyInUse => {
+                let mut fault = Self::conflict(
+                    "idempotency_in_progress",
+                    "The first request with this Idempotency-Key still runs. Repeat this one in a moment.",
+                );
+                fault.retry_after = Some(1);
+                fault
+            }
+            OrderError::UnknownOrder(id) => Self::internal(format!("there is no order {id}")),
+        }
+    }
+}
+
+impl From<Fault> for OrderError {
+    fn from(fault: Fault) -> Self {
+        Self::Neighbour(fault)
+    }
+}
+
+impl std::fmt::Display for OrderError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Neighbour(fault) => fault.fmt(f),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
+eshopz_platform::module_error!(OrderError);
+
+/// The module's own codes, for the catalogue in its OpenAPI document. A declined payment comes with the
+/// payment module's codes.
+pub const PROBLEMS: &[ProblemCode] = &[
+    ProblemCode::new("cart_empty", FaultKind::Conflict, "The cart that is to be ordered has no lines."),
+    ProblemCode::new("cart_changed", FaultKind::Conflict, "The total is not `expected_total`; `total` has it."),
+    ProblemCode::new(
+        "insufficient_stock",
+        FaultKind::Conflict,
+        "Lines cannot be supplied; `lines` has `variant_id`, `requested` and `available` of each.",
+    ),
+    ProblemCode::new(
+        "invalid_transition",
+        FaultKind::Conflict,
+        "The order cannot be taken to that state; `allowed` lists those it can be taken to.",
+    ),
+];

@@ -1,0 +1,143 @@
+//! `GET /orders`, one of them, and its timeline.
+
+use actix_web::{get, web};
+use chrono::{DateTime, Datelike as _, Utc};
+use eshopz_kernel::{Page, UserId};
+use eshopz_platform::http::params::page_limit;
+use eshopz_platform::http::{Answer, Caller, PathId, Query, Reply, SignedIn};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use validator::{Validate, ValidationError};
+
+use super::viewer;
+use super::views::{OrderView, TimelineEntryView};
+use crate::domain::{OrderStatus, visible_words};
+use crate::error::OrderError;
+use crate::service::{OrderRef, OrderService, position};
+use crate::store::{OrderFilter, OrderSort};
+
+/// Which orders to list.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OrderQuery {
+    /// Any of these states; repeat it for several.
+    #[serde(default)]
+    #[param(required = false)]
+    status: Vec<OrderStatus>,
+    /// Placed at this time or later.
+    #[validate(custom(function = storable_time))]
+    from: Option<DateTime<Utc>>,
+    /// Placed before this time.
+    #[validate(custom(function = storable_time))]
+    to: Option<DateTime<Utc>>,
+    /// Admin: the buyer's email.
+    #[validate(length(max = 254), custom(function = visible_words))]
+    email: Option<String>,
+    /// Admin: the buyer's account.
+    customer_id: Option<UserId>,
+    /// `-placed_at` (the newest first) or `placed_at`.
+    #[param(inline)]
+    sort: Option<OrderSort>,
+    #[validate(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[validate(length(max = 500))]
+    cursor: Option<String>,
+}
+
+/// PostgreSQL's calendar ends before chrono's.
+fn storable_time(time: &DateTime<Utc>) -> Result<(), ValidationError> {
+    if (1..=9999).contains(&time.year()) { Ok(()) } else { Err(ValidationError::new("range")) }
+}
+
+/// A page of a timeline.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TimelineQuery {
+    #[validate(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[validate(length(max = 500))]
+    cursor: Option<String>,
+}
+
+impl OrderQuery {
+    fn filter(self) -> Result<OrderFilter, OrderError> {
+        let sort = self.sort.unwrap_or_default();
+        Ok(OrderFilter {
+            customer: self.customer_id.map(|user| user.uuid()),
+            email: self.email,
+            status: self.status,
+            from: self.from,
+            to: self.to,
+            sort,
+            after: self.cursor.map(|cursor| position(&cursor, sort)).transpose()?,
+        })
+    }
+}
+
+/// List orders.
+///
+/// Your own; an admin sees everybody's.
+#[utoipa::path(
+    tag = "order",
+    params(OrderQuery),
+    responses((status = 200, body = Page<OrderView>, description = "A page of orders.")),
+    security(("bearer" = [])),
+)]
+#[get("")]
+pub async fn list_orders(service: web::Data<OrderService>, caller: SignedIn, query: Query<OrderQuery>) -> Answer {
+    let limit = page_limit(query.0.limit);
+    let admin = caller.0.role == eshopz_kernel::Role::Admin;
+    let filter = OrderService::permitted(caller.0.user_id, admin, query.0.filter()?)?;
+    let page = service.list(&filter, limit).await?;
+    let items = page.items.into_iter().map(OrderView::of).collect();
+    Ok(Reply::ok(&Page { items, next_cursor: page.next_cursor })?)
+}
+
+/// Look at an order.
+///
+/// By its id or its number, as its owner, as the guest with its token, or as an admin. The payment is
+/// shown as it is at this moment.
+#[utoipa::path(
+    tag = "order",
+    params(("id" = String, Path, description = "The order's id, or its number such as `EZ-100042`.")),
+    responses(
+        (status = 200, body = OrderView, description = "The order.",
+         headers(("etag" = String, description = "For `If-None-Match`."))),
+        (status = 304, description = "It is as `If-None-Match` has it."),
+    ),
+    security((), ("bearer" = []), ("order_token" = [])),
+)]
+#[get("/{id}")]
+pub async fn get_order(service: web::Data<OrderService>, caller: Caller, name: PathId<OrderRef>) -> Answer {
+    let (order, _) = service.visible(&name.0, &viewer(&caller)).await?;
+    Ok(OrderView::reply(service.detail(order).await?)?)
+}
+
+/// Follow an order.
+///
+/// Every change of its state: when, what, by whom. The first comes first.
+#[utoipa::path(
+    tag = "order",
+    params(("id" = String, Path, description = "The order's id, or its number."), TimelineQuery),
+    responses((status = 200, body = Page<TimelineEntryView>, description = "A page of changes.")),
+    security((), ("bearer" = []), ("order_token" = [])),
+)]
+#[get("/{id}/timeline")]
+pub async fn list_order_timeline(
+    service: web::Data<OrderService>,
+    caller: Caller,
+    name: PathId<OrderRef>,
+    query: Query<TimelineQuery>,
+) -> Answer {
+    let (order, _) = service.visible(&name.0, &viewer(&caller)).await?;
+    let limit = page_limit(query.0.limit);
+    let page = service.timeline(order.order_id(), query.0.cursor.as_deref(), limit).await?;
+    let items = page.items.into_iter().map(TimelineEntryView::of).collect();
+    Ok(Reply::ok(&Page { items, next_cursor: page.next_cursor })?)
+}

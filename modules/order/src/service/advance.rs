@@ -1,0 +1,45 @@
+//! What staff do with a paid order: prepare it, ship it, see it arrive.
+
+use diesel_async::AsyncConnection as _;
+use eshopz_kernel::OrderId;
+
+use super::{OrderService, count, step};
+use crate::domain::{Actor, OrderStatus, Tracking};
+use crate::error::OrderError;
+use crate::store::{self, OrderRow};
+
+impl OrderService {
+    /// Takes an order to another state, with every step in between; an order that is there stays as it is.
+    ///
+    /// # Errors
+    /// `invalid_transition`; 404.
+    pub async fn advance(
+        &self,
+        id: OrderId,
+        to: OrderStatus,
+        tracking: Option<Tracking>,
+        actor: Actor,
+    ) -> Result<OrderRow, OrderError> {
+        let tracking = tracking.and_then(|tracking| serde_json::to_value(tracking).ok());
+        let mut conn = self.db.conn().await?;
+        let (order, steps) = (*conn)
+            .transaction(async |conn| {
+                let mut order = store::lock(conn, id).await?.ok_or(OrderError::NotFound("order"))?;
+                if order.status == to {
+                    return Ok((order, [].as_slice()));
+                }
+                let steps = order.status.steps_to(to);
+                if steps.is_empty() {
+                    return Err(OrderError::InvalidTransition { from: order.status });
+                }
+                for next in steps {
+                    let tracking = tracking.clone().filter(|_| *next == to);
+                    order = step(conn, &order, *next, actor, None, tracking).await?;
+                }
+                Ok((order, steps))
+            })
+            .await?;
+        steps.iter().copied().for_each(count);
+        Ok(order)
+    }
+}

@@ -1,0 +1,201 @@
+//! Phases one and two of a checkout: prepare (read the cart, price it afresh, reserve its stock) and
+//! commit (one transaction, one order per cart).
+
+use chrono::Utc;
+use diesel_async::AsyncConnection as _;
+use eshopz_cart_api::{CartOwner, CheckoutCart};
+use eshopz_kernel::{CartId, FaultKind, OrderId};
+use eshopz_order_api::OrderPlaced;
+use eshopz_platform::db::StoreError;
+use eshopz_platform::events::outbox;
+use eshopz_platform::idempotency::{self, Claim};
+use eshopz_product_api::ReserveStock;
+use serde_json::Value;
+
+use super::{OrderService, PlaceOrder, count_stockout};
+use crate::domain::{self, Buyer, OrderStatus, PostalAddress, Quote, now};
+use crate::error::OrderError;
+use crate::store::{self, NewOrder, OrderRow, TimelineEntry};
+
+/// An order about to be committed; its stock is reserved.
+pub(super) struct Draft {
+    pub cart: CartId,
+    pub order: OrderId,
+    pub token: Option<String>,
+    email: String,
+    quote: Quote,
+    shipping_address: Value,
+    billing_address: Value,
+}
+
+/// Why a transaction was rolled back.
+enum Rollback {
+    /// A twin has the key or the cart.
+    Lost,
+    Failed(OrderError),
+}
+
+impl From<diesel::result::Error> for Rollback {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl OrderService {
+    /// The cart, if it is the buyer's: by account, or by a guest's token that an account has not taken over.
+    pub(super) async fn cart_of(&self, cart: CartId, buyer: &Buyer) -> Result<CheckoutCart, OrderError> {
+        let by_token = buyer.cart_token.clone().map(CartOwner::Guest);
+        let Some(owner) = buyer.customer.map(CartOwner::Customer).or_else(|| by_token.clone()) else {
+            return Err(OrderError::NotFound("cart"));
+        };
+        match (self.carts.for_checkout(cart, &owner).await, by_token) {
+            (Err(fault), Some(token)) if fault.kind == FaultKind::NotFound && owner != token => {
+                Ok(self.carts.for_checkout(cart, &token).await?)
+            }
+            (found, _) => Ok(found?),
+        }
+    }
+
+    /// Phase one. What it reserves is freed by time if nothing comes of it.
+    pub(super) async fn prepare(&self, command: &PlaceOrder, cart: CheckoutCart) -> Result<Draft, OrderError> {
+        if cart.lines.is_empty() {
+            return Err(OrderError::CartEmpty);
+        }
+        let ids: Vec<_> = cart.lines.iter().map(|line| line.variant_id).collect();
+        let variants = async { Ok(self.products.variants(&ids).await?) };
+        let (email, variants) = futures::try_join!(self.email(command), variants)?;
+        let country = &command.shipping_address.country;
+        let quote = domain::quote(&cart.lines, variants, &self.settings.pricing, country).map_err(|lines| {
+            count_stockout();
+            OrderError::InsufficientStock(lines)
+        })?;
+        let total = quote.totals.total;
+        if command.expected_total.is_some_and(|expected| expected != total) {
+            return Err(OrderError::CartChanged { total });
+        }
+        let order = domain::order_id(cart.id, cart.version, cart.updated_at);
+        self.reserve(order, &quote).await?;
+        Ok(Draft {
+            cart: cart.id,
+            order,
+            token: command.buyer.guest_token(order),
+            email,
+            quote,
+            shipping_address: stored(&command.shipping_address),
+            billing_address: stored(command.billing_address.as_ref().unwrap_or(&command.shipping_address)),
+        })
+    }
+
+    async fn email(&self, command: &PlaceOrder) -> Result<String, OrderError> {
+        match (command.buyer.customer, &command.email) {
+            (Some(user), _) => Ok(self.users.user(user).await?.email),
+            (None, Some(email)) => Ok(email.clone()),
+            (None, None) => Err(OrderError::EmailRequired),
+        }
+    }
+
+    async fn reserve(&self, order: OrderId, quote: &Quote) -> Result<(), OrderError> {
+        let expires_at = Utc::now() + self.settings.unpaid_expiry + self.settings.reservation_grace;
+        let command = ReserveStock { order_id: order, lines: quote.stock(), expires_at };
+        self.products.reserve(command).await.map_err(|fault| {
+            if fault.code == "insufficient_stock" {
+                count_stockout();
+            }
+            fault.into()
+        })
+    }
+
+    /// Phase two. `None` when a twin was there before us, with this key or with this cart.
+    pub(super) async fn commit(
+        &self,
+        claim: &Claim,
+        draft: &Draft,
+        command: &PlaceOrder,
+    ) -> Result<Option<OrderRow>, OrderError> {
+        let mut conn = self.db.conn().await?;
+        let committed = (*conn)
+            .transaction(async |conn| {
+                if !idempotency::record(conn, claim, Some(draft.order.uuid())).await? {
+                    return Err(Rollback::Lost);
+                }
+                let order = store::insert(conn, &draft.row(command)).await?.ok_or(Rollback::Lost)?;
+                store::insert_lines(conn, draft.order, &draft.quote.lines).await?;
+                store::append(conn, &placed_entry(&order, command)).await?;
+                outbox::publish(conn, &placed_event(&order)).await?;
+                Ok(order)
+            })
+            .await;
+        match committed {
+            Ok(order) => Ok(Some(order)),
+            Err(Rollback::Lost) => Ok(None),
+            Err(Rollback::Failed(error)) => Err(error),
+        }
+    }
+
+    /// After a lost race: the winner's order. Our reservation goes unless it is the winner's as well.
+    pub(super) async fn winner(&self, draft: &Draft) -> Result<OrderRow, OrderError> {
+        let found = self.order_of_cart(draft.cart).await?;
+        let shared = found
+            .as_ref()
+            .is_some_and(|winner| winner.order_id() == draft.order && winner.status != OrderStatus::Cancelled);
+        if found.is_some() && !shared {
+            self.products.release(draft.order).await?;
+        }
+        found.ok_or(OrderError::KeyInUse)
+    }
+
+    pub(super) async fn order_of_cart(&self, cart: CartId) -> Result<Option<OrderRow>, OrderError> {
+        let mut conn = self.db.conn().await?;
+        Ok(store::by_cart(&mut conn, cart).await.map_err(StoreError::from)?)
+    }
+}
+
+impl Draft {
+    fn row(&self, command: &PlaceOrder) -> NewOrder {
+        let (totals, at) = (self.quote.totals, now());
+        NewOrder {
+            id: self.order.uuid(),
+            cart_id: self.cart.uuid(),
+            customer_id: command.buyer.customer.map(|user| user.uuid()),
+            token_hash: self.token.as_deref().map(domain::token_hash),
+            email: self.email.clone(),
+            currency: totals.total.currency.code().to_owned(),
+            subtotal_minor: totals.subtotal.amount,
+            discount_minor: totals.discount.amount,
+            shipping_minor: totals.shipping.amount,
+            tax_minor: totals.tax.amount,
+            total_minor: totals.total.amount,
+            shipping_address: self.shipping_address.clone(),
+            billing_address: self.billing_address.clone(),
+            payment_id: domain::payment_id(self.order).uuid(),
+            placed_at: at,
+            updated_at: at,
+        }
+    }
+}
+
+fn stored(address: &PostalAddress) -> Value {
+    serde_json::to_value(address).unwrap_or(Value::Null)
+}
+
+fn placed_entry<'a>(order: &OrderRow, command: &PlaceOrder) -> TimelineEntry<'a> {
+    TimelineEntry {
+        order: order.order_id(),
+        at: order.placed_at,
+        from: None,
+        to: OrderStatus::PendingPayment,
+        actor: command.buyer.actor(),
+        reason: None,
+    }
+}
+
+fn placed_event(order: &OrderRow) -> OrderPlaced {
+    OrderPlaced {
+        order_id: order.order_id(),
+        number: order.number.clone(),
+        cart_id: CartId(order.cart_id),
+        customer_id: order.customer(),
+        total: order.money(order.total_minor),
+        at: order.placed_at,
+    }
+}

@@ -1,0 +1,154 @@
+//! Placing an order: the three phases in a row, and what a repetition finds.
+
+use std::collections::HashMap;
+
+use eshopz_kernel::{CartId, Fault, FaultKind, Money};
+use eshopz_payment_api::PaymentSummary;
+use eshopz_platform::idempotency::{self, Claim};
+use uuid::Uuid;
+
+use super::{OrderDetails, OrderService, count, no_payment_yet};
+use crate::domain::{Buyer, OrderStatus, PostalAddress, token_hash};
+use crate::error::OrderError;
+use crate::store::{self, OrderRow};
+
+/// Make an order of a cart.
+#[derive(Clone, Debug)]
+pub struct PlaceOrder {
+    pub buyer: Buyer,
+    pub cart: CartId,
+    /// Of a guest; an account has its own.
+    pub email: Option<String>,
+    pub shipping_address: PostalAddress,
+    /// The shipping address, when there is none.
+    pub billing_address: Option<PostalAddress>,
+    /// Pay at once.
+    pub payment_method: Option<String>,
+    pub expected_total: Option<Money>,
+}
+
+/// An order that was placed, now or before.
+#[derive(Debug)]
+pub struct Placed {
+    pub details: OrderDetails,
+    /// A guest's, when the order is new to them.
+    pub token: Option<String>,
+    /// This request made it.
+    pub created: bool,
+    /// It stands, but the payment that came along was not taken.
+    pub refused: Option<Fault>,
+}
+
+impl OrderService {
+    /// Places an order. `resumed` is the order of an earlier attempt with the same key that broke off.
+    ///
+    /// # Errors
+    /// 404 for the cart; `cart_empty`, `cart_changed`, `insufficient_stock`; a missing email. Nothing
+    /// was placed then.
+    pub async fn place(&self, command: PlaceOrder, claim: &Claim, resumed: Option<Uuid>) -> Result<Placed, OrderError> {
+        if command.buyer.customer.is_none() && command.email.is_none() {
+            return Err(OrderError::EmailRequired);
+        }
+        let cart = self.cart_of(command.cart, &command.buyer).await?;
+        if let Some(order) = self.order_of_cart(cart.id).await? {
+            return self.again(order, &command, claim, resumed).await;
+        }
+        let draft = self.prepare(&command, cart).await?;
+        match self.commit(claim, &draft, &command).await? {
+            Some(order) => {
+                count(OrderStatus::PendingPayment);
+                self.conclude(order, &command, draft.token, true).await
+            }
+            None => {
+                let winner = self.winner(&draft).await?;
+                self.again(winner, &command, claim, resumed).await
+            }
+        }
+    }
+
+    /// The order exists. The key is noted for it, so that it keeps its answer, and what is unfinished is
+    /// finished. Only the attempt that made the order, back from an interruption, still owes the token.
+    async fn again(
+        &self,
+        order: OrderRow,
+        command: &PlaceOrder,
+        claim: &Claim,
+        resumed: Option<Uuid>,
+    ) -> Result<Placed, OrderError> {
+        {
+            let mut conn = self.db.conn().await?;
+            idempotency::record(&mut conn, claim, Some(order.id)).await?;
+        }
+        let created = resumed == Some(order.id);
+        let token = command
+            .buyer
+            .guest_token(order.order_id())
+            .filter(|token| created && order.token_hash.as_deref() == Some(token_hash(token).as_str()));
+        self.conclude(order, command, token, created).await
+    }
+
+    /// Phase three. The order stands whatever happens here: what fails now is done by the listeners.
+    async fn conclude(
+        &self,
+        order: OrderRow,
+        command: &PlaceOrder,
+        token: Option<String>,
+        created: bool,
+    ) -> Result<Placed, OrderError> {
+        let (order, payment) = match self.finish(order.clone(), None).await {
+            Ok(finished) => finished,
+            Err(error) => {
+                tracing::warn!(order = %order.number, %error, "the order is placed but not finished; a listener will");
+                (order, None)
+            }
+        };
+        let (order, payment, refused) = match &command.payment_method {
+            Some(method) if order.status == OrderStatus::PendingPayment && order.finished_at.is_some() => {
+                self.pay(order, method).await
+            }
+            _ => (order, payment, None),
+        };
+        let details = self.concluded(order, payment).await?;
+        Ok(Placed { details, token, created, refused })
+    }
+
+    /// Confirms the payment. A refusal is the buyer's to hear; whatever else goes wrong shows in the
+    /// payment's status, and the order becomes paid by the payment's event.
+    async fn pay(&self, order: OrderRow, method: &str) -> (OrderRow, Option<PaymentSummary>, Option<Fault>) {
+        match self.payments.confirm(order.payment(), method).await {
+            Ok(payment) if payment.status.is_secured() => match self.settle(order.order_id(), None).await {
+                Ok(settled) => (settled, Some(payment), None),
+                Err(error) => {
+                    tracing::warn!(order = %order.number, %error, "paid, but not noted yet; the payment's event will");
+                    (order, Some(payment), None)
+                }
+            },
+            Ok(payment) => (order, Some(payment), None),
+            Err(fault) if matches!(fault.kind, FaultKind::PaymentDeclined | FaultKind::Invalid) => {
+                (order, None, Some(fault))
+            }
+            Err(fault) => {
+                tracing::warn!(order = %order.number, error = %fault, "the payment could not be confirmed now");
+                (order, None, None)
+            }
+        }
+    }
+
+    async fn concluded(&self, order: OrderRow, payment: Option<PaymentSummary>) -> Result<OrderDetails, OrderError> {
+        let lines = {
+            let mut conn = self.db.conn().await?;
+            store::lines_of(&mut conn, &[order.id]).await?
+        };
+        let payment = match payment {
+            Some(payment) => payment,
+            None => {
+                let known = self.payments_of(std::slice::from_ref(&order)).await.unwrap_or_else(|error| {
+                    tracing::warn!(order = %order.number, %error, "the payment's state cannot be had now");
+                    HashMap::new()
+                });
+                known.into_values().next().unwrap_or_else(|| no_payment_yet(&order))
+            }
+        };
+        Ok(OrderDetails { order, lines, payment })
+    }
+}

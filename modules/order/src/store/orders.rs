@@ -1,0 +1,100 @@
+//! `orders`, a row at a time.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Text, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_kernel::{CartId, OrderId, UserId};
+use eshopz_platform::prepared::prepared;
+
+use super::{Change, NewOrder, OrderRow};
+use crate::domain::customer_scope;
+use crate::schema::orders;
+
+/// Inserts an order; `None` when its cart has made one already. Waits for a twin that is about to.
+pub async fn insert(conn: &mut AsyncPgConnection, order: &NewOrder) -> QueryResult<Option<OrderRow>> {
+    diesel::insert_into(orders::table)
+        .values(order)
+        .on_conflict_do_nothing()
+        .returning(OrderRow::as_returning())
+        .get_result(conn)
+        .await
+        .optional()
+}
+
+/// The order with this id.
+pub async fn by_id(conn: &mut AsyncPgConnection, id: OrderId) -> QueryResult<Option<OrderRow>> {
+    orders::table.find(id.uuid()).select(OrderRow::as_select()).first(conn).await.optional()
+}
+
+/// The order with this number, as in `EZ-100042`.
+pub async fn by_number(conn: &mut AsyncPgConnection, number: &str) -> QueryResult<Option<OrderRow>> {
+    orders::table.filter(orders::number.eq(number)).select(OrderRow::as_select()).first(conn).await.optional()
+}
+
+/// The order that this cart made.
+pub async fn by_cart(conn: &mut AsyncPgConnection, cart: CartId) -> QueryResult<Option<OrderRow>> {
+    orders::table.filter(orders::cart_id.eq(cart.uuid())).select(OrderRow::as_select()).first(conn).await.optional()
+}
+
+/// The order, nobody else's to change until the end of the transaction.
+pub async fn lock(conn: &mut AsyncPgConnection, id: OrderId) -> QueryResult<Option<OrderRow>> {
+    orders::table.find(id.uuid()).select(OrderRow::as_select()).for_update().first(conn).await.optional()
+}
+
+/// The same, but nothing when somebody is changing it just now.
+pub async fn lock_if_free(conn: &mut AsyncPgConnection, id: OrderId) -> QueryResult<Option<OrderRow>> {
+    orders::table.find(id.uuid()).select(OrderRow::as_select()).for_update().skip_locked().first(conn).await.optional()
+}
+
+/// Changes the state of a locked order.
+pub async fn change(conn: &mut AsyncPgConnection, id: OrderId, change: &Change) -> QueryResult<OrderRow> {
+    diesel::update(orders::table.find(id.uuid()))
+        .set((change, orders::version.eq(orders::version + 1)))
+        .returning(OrderRow::as_returning())
+        .get_result(conn)
+        .await
+}
+
+/// Notes that payment and cart of the order are settled. Nothing that is shown changes.
+pub async fn set_finished(conn: &mut AsyncPgConnection, id: OrderId, at: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(orders::table.find(id.uuid()).filter(orders::finished_at.is_null()))
+        .set(orders::finished_at.eq(at))
+        .execute(conn)
+        .await
+}
+
+/// Notes that stock and money of a cancelled order are back.
+pub async fn set_undone(conn: &mut AsyncPgConnection, id: OrderId, at: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(
+        orders::table.find(id.uuid()).filter(orders::cancelled_at.is_not_null()).filter(orders::undone_at.is_null()),
+    )
+    .set(orders::undone_at.eq(at))
+    .execute(conn)
+    .await
+}
+
+/// Makes a customer's orders anonymous. What was sold, for how much and to which country stays.
+pub async fn forget_customer(conn: &mut AsyncPgConnection, user: UserId) -> QueryResult<usize> {
+    prepared(
+        sql_query(
+            "UPDATE orders SET email = 'deleted@customer.invalid', version = version + 1, updated_at = now(), \
+                shipping_address = jsonb_build_object('name', 'deleted', 'line1', '-', 'city', '-', \
+                    'postal_code', '-', 'country', shipping_address -> 'country'), \
+                billing_address = jsonb_build_object('name', 'deleted', 'line1', '-', 'city', '-', \
+                    'postal_code', '-', 'country', billing_address -> 'country') \
+             WHERE customer_id = $1",
+        )
+        .bind::<SqlUuid, _>(user.uuid()),
+    )
+    .execute(conn)
+    .await
+}
+
+/// Removes the answers that are kept for a customer's repeated requests: their addresses are in them.
+pub async fn forget_keys(conn: &mut AsyncPgConnection, user: UserId) -> QueryResult<usize> {
+    prepared(sql_query("DELETE FROM idempotency_keys WHERE caller = $1").bind::<Text, _>(customer_scope(user)))
+        .execute(conn)
+        .await
+}

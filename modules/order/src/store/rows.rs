@@ -1,0 +1,151 @@
+//! Rows as they come and go.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::{AsChangeset, Insertable, Queryable, Selectable};
+use eshopz_kernel::{Currency, Money, OrderId, PaymentId, Totals, UserId};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::{Actor, OrderStatus, PostalAddress};
+use crate::schema::{order_lines, order_timeline, orders};
+
+/// A row of `orders`.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = orders, check_for_backend(diesel::pg::Pg))]
+pub struct OrderRow {
+    pub id: Uuid,
+    pub number: String,
+    pub cart_id: Uuid,
+    pub customer_id: Option<Uuid>,
+    pub token_hash: Option<String>,
+    #[diesel(deserialize_as = String)]
+    pub status: OrderStatus,
+    pub email: String,
+    pub currency: String,
+    pub subtotal_minor: i64,
+    pub discount_minor: i64,
+    pub shipping_minor: i64,
+    pub tax_minor: i64,
+    pub total_minor: i64,
+    #[diesel(deserialize_as = Value)]
+    pub shipping_address: PostalAddress,
+    #[diesel(deserialize_as = Value)]
+    pub billing_address: PostalAddress,
+    pub tracking: Option<Value>,
+    pub payment_id: Uuid,
+    pub cancel_reason: Option<String>,
+    pub version: i64,
+    pub placed_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub cancelled_at: Option<DateTime<Utc>>,
+    pub undone_at: Option<DateTime<Utc>>,
+}
+
+impl OrderRow {
+    #[must_use]
+    pub const fn order_id(&self) -> OrderId {
+        OrderId(self.id)
+    }
+
+    #[must_use]
+    pub const fn payment(&self) -> PaymentId {
+        PaymentId(self.payment_id)
+    }
+
+    #[must_use]
+    pub fn customer(&self) -> Option<UserId> {
+        self.customer_id.map(UserId)
+    }
+
+    /// An amount in the order's currency. The table takes nothing but ISO 4217 codes.
+    #[must_use]
+    pub fn money(&self, minor: i64) -> Money {
+        Money::new(minor, self.currency.parse().unwrap_or(Currency::USD))
+    }
+
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals {
+            subtotal: self.money(self.subtotal_minor),
+            discount: self.money(self.discount_minor),
+            shipping: self.money(self.shipping_minor),
+            tax: self.money(self.tax_minor),
+            total: self.money(self.total_minor),
+        }
+    }
+}
+
+/// An order that is being placed; the rest of its row is defaults.
+#[derive(Clone, Debug, Insertable)]
+#[diesel(table_name = orders)]
+pub struct NewOrder {
+    pub id: Uuid,
+    pub cart_id: Uuid,
+    pub customer_id: Option<Uuid>,
+    pub token_hash: Option<String>,
+    pub email: String,
+    pub currency: String,
+    pub subtotal_minor: i64,
+    pub discount_minor: i64,
+    pub shipping_minor: i64,
+    pub tax_minor: i64,
+    pub total_minor: i64,
+    pub shipping_address: Value,
+    pub billing_address: Value,
+    pub payment_id: Uuid,
+    pub placed_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A change of state; what is `None` stays as it is.
+#[derive(Clone, Debug, AsChangeset)]
+#[diesel(table_name = orders)]
+pub struct Change {
+    pub status: &'static str,
+    pub updated_at: DateTime<Utc>,
+    pub tracking: Option<Value>,
+    pub cancel_reason: Option<String>,
+    pub cancelled_at: Option<DateTime<Utc>>,
+}
+
+/// A row of `order_lines`.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = order_lines, check_for_backend(diesel::pg::Pg))]
+pub struct LineRow {
+    pub order_id: Uuid,
+    pub variant_id: Uuid,
+    pub product_id: Uuid,
+    pub sku: Option<String>,
+    pub title: String,
+    pub variant_title: String,
+    pub image_url: Option<String>,
+    pub quantity: i64,
+    pub unit_price_minor: i64,
+    pub line_total_minor: i64,
+}
+
+/// A row of `order_timeline`.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = order_timeline, check_for_backend(diesel::pg::Pg))]
+pub struct TimelineRow {
+    pub id: i64,
+    pub at: DateTime<Utc>,
+    pub from_status: Option<String>,
+    pub to_status: String,
+    pub event: String,
+    pub actor: String,
+    pub actor_id: Option<Uuid>,
+    pub reason: Option<String>,
+}
+
+/// A change of state for the timeline.
+#[derive(Clone, Debug)]
+pub struct TimelineEntry<'a> {
+    pub order: OrderId,
+    pub at: DateTime<Utc>,
+    pub from: Option<OrderStatus>,
+    pub to: OrderStatus,
+    pub actor: Actor,
+    pub reason: Option<&'a str>,
+}

@@ -1,0 +1,170 @@
+//! What this module asks of a payment gateway: a company elsewhere that answers late, twice or not at all.
+//!
+//! The shape is Stripe's. Every call that moves money carries the id of the ledger row that was written
+//! before it as its idempotency key, so it can be repeated until its answer is known.
+
+pub mod sandbox;
+pub mod signature;
+
+use actix_web::http::header::HeaderMap;
+use async_trait::async_trait;
+use eshopz_kernel::{Money, PaymentId};
+use eshopz_platform::books::Report;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::Method;
+
+pub use sandbox::SandboxGateway;
+
+/// Collect an amount, or hold it.
+#[derive(Clone, Debug)]
+pub struct ChargeRequest {
+    pub idempotency_key: Uuid,
+    /// A new charge of the same payment replaces those that still wait for the payer.
+    pub payment_id: PaymentId,
+    pub amount: Money,
+    /// The gateway's name of a method, `pm_…`. Card data never comes here.
+    pub method: String,
+    /// Collect at once; else hold the amount for [`Gateway::capture`].
+    pub capture: bool,
+    /// What the payer and the merchant know it by: the order's id.
+    pub reference: String,
+}
+
+/// What the gateway made of a [`ChargeRequest`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Charge {
+    /// The gateway's name for it.
+    pub reference: String,
+    pub method: Option<Method>,
+    pub outcome: ChargeOutcome,
+}
+
+/// How a charge ended, for now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChargeOutcome {
+    Succeeded,
+    Authorized,
+    /// The payer has to do something first; the gateway tells the rest by webhook.
+    RequiresAction {
+        next_action: Value,
+    },
+    Declined {
+        code: String,
+        message: String,
+    },
+    /// It was replaced or let go before it came to anything.
+    Voided,
+}
+
+/// Something about a charge that exists: capture, void or refund.
+#[derive(Clone, Debug)]
+pub struct FollowUp {
+    pub idempotency_key: Uuid,
+    /// The gateway's name of the charge.
+    pub charge: String,
+    /// Capture or refund so much; a void has the whole amount here.
+    pub amount: Money,
+}
+
+/// A call to the gateway gave no answer that settles the matter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    /// It may or may not have been done.
+    #[error("the gateway did not answer: {0}")]
+    Timeout(String),
+    /// It was certainly not done.
+    #[error("the gateway cannot be reached: {0}")]
+    Unavailable(String),
+    /// The gateway does not know this method of payment.
+    #[error("the gateway does not know this payment method")]
+    UnknownMethod,
+    /// It will not do it, today or tomorrow.
+    #[error("the gateway refused: {code}: {message}")]
+    Rejected { code: String, message: String },
+}
+
+/// What a gateway tells on its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatewayEvent {
+    /// Unique at the gateway.
+    pub id: String,
+    /// In the gateway's words, such as `payment_intent.succeeded`.
+    pub kind: String,
+    pub payment_id: Option<PaymentId>,
+    /// The idempotency key of the charge that it is about, when the gateway passes it on.
+    pub attempt: Option<Uuid>,
+    /// The gateway's name of the charge.
+    pub reference: String,
+    pub news: GatewayNews,
+}
+
+/// What an event says. Amounts are minor units, and totals so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatewayNews {
+    Captured {
+        amount: i64,
+    },
+    Authorized,
+    Failed {
+        code: String,
+    },
+    Voided,
+    Refunded {
+        total: i64,
+    },
+    /// Nothing that concerns this module.
+    Other,
+}
+
+/// A webhook's body was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WebhookError {
+    #[error("the signature is missing, wrong or too old")]
+    Signature,
+    #[error("the event cannot be read: {0}")]
+    Unreadable(String),
+    /// For the moment; the gateway will send it again.
+    #[error("the event cannot be taken now: {0}")]
+    Unavailable(String),
+}
+
+/// A payment gateway.
+#[async_trait]
+pub trait Gateway: Send + Sync {
+    /// Its name in paths and rows; once given, it stays.
+    fn name(&self) -> &'static str;
+
+    /// Whether a name of a method can be good. A gateway that can tell without a call says so here, so
+    /// that a typing error leaves no trace.
+    fn knows_method(&self, _method: &str) -> bool {
+        true
+    }
+
+    /// Collects or holds an amount.
+    async fn authorize_or_charge(&self, request: ChargeRequest) -> Result<Charge, GatewayError>;
+
+    /// Collects what is held, in part or whole; the rest is let go. Returns the gateway's reference.
+    async fn capture(&self, request: FollowUp) -> Result<String, GatewayError>;
+
+    /// Lets go what is held, or what waits for the payer. Returns the gateway's reference.
+    async fn void(&self, request: FollowUp) -> Result<String, GatewayError>;
+
+    /// Gives back what was collected, in part or whole. Returns the gateway's reference.
+    async fn refund(&self, request: FollowUp) -> Result<String, GatewayError>;
+
+    /// The charge that was made under an idempotency key, if the gateway knows of one.
+    async fn find(&self, idempotency_key: Uuid) -> Result<Option<Charge>, GatewayError>;
+
+    /// Checks that a webhook comes from the gateway and reads it.
+    async fn parse_webhook(&self, headers: &HeaderMap, body: &str, secret: &str) -> Result<GatewayEvent, WebhookError>;
+
+    /// Reads an event that was checked when it came in and stored.
+    fn read_event(&self, body: &str) -> Result<GatewayEvent, WebhookError>;
+
+    /// Where the gateway's books differ from ours, if it lets us look.
+    async fn audit(&self) -> Result<Report, GatewayError> {
+        Ok(Report::default())
+    }
+}

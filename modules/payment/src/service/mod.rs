@@ -1,0 +1,92 @@
+//! The use cases of payments. Each follows one pattern, since a gateway cannot take part in a transaction:
+//! write down what will be asked (one transaction), ask the gateway (no transaction, no connection),
+//! write down what came of it (another one). Whatever is cut off in between is taken up by [`reconcile`].
+
+mod access;
+mod capture;
+mod confirm;
+mod create;
+mod lists;
+mod metering;
+mod reconcile;
+mod refunds;
+mod settle;
+mod surplus;
+mod undo;
+mod webhooks;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use diesel_async::AsyncPgConnection;
+use eshopz_platform::db::Db;
+use eshopz_platform::idempotency::{Claim, InFlight, record};
+use uuid::Uuid;
+
+pub use access::Access;
+pub use lists::PaymentQuery;
+
+use crate::PaymentSettings;
+use crate::error::PaymentError;
+use crate::gateway::{Gateway, GatewayError};
+use crate::store::{Payment, payments};
+
+/// The use cases, and what they need.
+pub struct PaymentService {
+    pub(crate) db: Db,
+    pub(crate) in_flight: InFlight,
+    gateway: Arc<dyn Gateway>,
+    settings: PaymentSettings,
+}
+
+impl std::fmt::Debug for PaymentService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PaymentService").field("gateway", &self.gateway.name()).finish_non_exhaustive()
+    }
+}
+
+impl PaymentService {
+    pub(crate) fn new(db: Db, gateway: Arc<dyn Gateway>, settings: PaymentSettings) -> Self {
+        Self { db, in_flight: InFlight::default(), gateway, settings }
+    }
+
+    pub(crate) fn gateway(&self) -> &dyn Gateway {
+        self.gateway.as_ref()
+    }
+
+    /// Waits for the gateway no longer than the setting says; then nobody knows whether it did it.
+    async fn ask<T, F>(&self, call: F) -> Result<T, GatewayError>
+    where
+        F: Future<Output = Result<T, GatewayError>>,
+    {
+        tokio::time::timeout(self.settings.gateway_timeout, call)
+            .await
+            .unwrap_or_else(|_| Err(GatewayError::Timeout("no answer in time".to_owned())))
+    }
+
+    /// What was asked before this moment is not being waited for by anybody any more.
+    fn abandoned_before(&self) -> DateTime<Utc> {
+        let wait = self.settings.gateway_timeout.saturating_mul(2).saturating_add(Duration::from_secs(1));
+        now() - TimeDelta::from_std(wait).unwrap_or(TimeDelta::minutes(1))
+    }
+
+    async fn load(&self, payment: Uuid) -> Result<Payment, PaymentError> {
+        let mut conn = self.db.conn().await?;
+        payments::find(&mut conn, payment).await?.ok_or(PaymentError::NotFound)
+    }
+}
+
+/// The time as a row keeps it, in microseconds: an answer shows the same before and after it is stored.
+fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}
+
+/// Writes the request's idempotency key, if it has one, with what it will make.
+async fn claim_key(conn: &mut AsyncPgConnection, claim: Option<&Claim>, resource: Uuid) -> Result<(), PaymentError> {
+    match claim {
+        Some(claim) if !record(conn, claim, Some(resource)).await? => Err(PaymentError::KeyTaken),
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,142 @@
+//! Giving money back. The payment's row says how much is left, by a CHECK, before the gateway is asked.
+
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use eshopz_kernel::{Money, PaymentId};
+use eshopz_platform::idempotency::Claim;
+use uuid::Uuid;
+
+use super::capture::{follow_up, refusal, unanswered};
+use super::{PaymentService, claim_key, now, settle};
+use crate::domain::{Fact, Failure, TransactionKind, TransactionStatus};
+use crate::error::PaymentError;
+use crate::store::{Movement, NewMovement, Payment, ledger, payments};
+
+impl PaymentService {
+    /// Refunds in part or, without an amount, all that is left. The refund is `pending` while the
+    /// gateway's answer is not known, and is asked for again until it is.
+    ///
+    /// # Errors
+    /// 409 `refund_exceeds_captured`; 422 for a bad amount.
+    pub async fn refund(
+        &self,
+        id: PaymentId,
+        amount: Option<Money>,
+        reason: Option<&str>,
+        claim: &Claim,
+    ) -> Result<Movement, PaymentError> {
+        let refund = Uuid::now_v7();
+        let (payment, row) = {
+            let mut conn = self.db.conn().await?;
+            conn.transaction(async |conn| {
+                claim_key(conn, Some(claim), refund).await?;
+                let payment = payments::lock(conn, id.uuid()).await?.ok_or(PaymentError::NotFound)?;
+                let amount = refundable(&payment, amount)?;
+                reserve(conn, &payment, refund, amount, reason).await
+            })
+            .await?
+        };
+        self.carry_out_refund(&payment, row).await
+    }
+
+    /// Takes up a refund that a process began and did not live to answer.
+    ///
+    /// # Errors
+    /// 404 when there is none.
+    pub async fn resume_refund(&self, id: PaymentId, refund: Uuid) -> Result<Movement, PaymentError> {
+        let payment = self.load(id.uuid()).await?;
+        let row = {
+            let mut conn = self.db.conn().await?;
+            ledger::find(&mut conn, refund).await?.ok_or(PaymentError::NotFound)?
+        };
+        if row.status == TransactionStatus::Pending { self.carry_out_refund(&payment, row).await } else { Ok(row) }
+    }
+
+    /// Asks the gateway, as often as it takes: the key makes it one refund.
+    pub(super) async fn carry_out_refund(&self, payment: &Payment, row: Movement) -> Result<Movement, PaymentError> {
+        let told = match self.ask(self.gateway.refund(follow_up(payment, &row))).await {
+            Ok(reference) => Ok(reference),
+            Err(error) => match refusal(&error) {
+                Some(failure) => Err(failure),
+                None => {
+                    let _ = unanswered(&row, &error);
+                    return Ok(row);
+                }
+            },
+        };
+        self.settle_refund(payment.id, row.id, told).await
+    }
+
+    async fn settle_refund(
+        &self,
+        payment: Uuid,
+        refund: Uuid,
+        told: Result<String, Failure>,
+    ) -> Result<Movement, PaymentError> {
+        let mut conn = self.db.conn().await?;
+        let (payment, row, fresh, effects) = conn
+            .transaction(async |conn| {
+                let mut payment = payments::lock(conn, payment).await?.ok_or(PaymentError::NotFound)?;
+                let mut row = ledger::find(conn, refund).await?.ok_or(PaymentError::NotFound)?;
+                if row.status != TransactionStatus::Pending {
+                    return Ok((payment, row, false, Vec::new()));
+                }
+                let mut effects = Vec::new();
+                match told {
+                    Ok(reference) => {
+                        row.gateway_reference = Some(reference);
+                        row.settle(TransactionStatus::Succeeded, now());
+                        ledger::save(conn, &row).await?;
+                        settle::publish_refund(conn, &payment, &row).await?;
+                    }
+                    Err(failure) => {
+                        row.fail(failure, now());
+                        ledger::save(conn, &row).await?;
+                        let fact = Fact::RefundReturned { amount: row.amount_minor };
+                        effects = settle::apply(conn, &mut payment, fact).await?;
+                    }
+                }
+                Ok::<_, PaymentError>((payment, row, true, effects))
+            })
+            .await?;
+        if fresh {
+            self.meter_refund(&row);
+            self.meter(&payment, &effects);
+        }
+        Ok(row)
+    }
+}
+
+/// Takes the amount from what can be refunded and writes the refund down.
+pub(super) async fn reserve(
+    conn: &mut AsyncPgConnection,
+    payment: &Payment,
+    refund: Uuid,
+    amount: i64,
+    reason: Option<&str>,
+) -> Result<(Payment, Movement), PaymentError> {
+    let reserved = payments::reserve_refund(conn, payment.id, amount).await?;
+    let payment = reserved.ok_or_else(|| exceeds(payment))?;
+    let new = NewMovement { reason, ..NewMovement::asking(&payment, refund, TransactionKind::Refund, amount) };
+    let row = ledger::insert(conn, &new).await?;
+    Ok((payment, row))
+}
+
+fn exceeds(payment: &Payment) -> PaymentError {
+    PaymentError::RefundExceeds { refundable: payment.money(payment.state().refundable()) }
+}
+
+/// The amount to refund, in minor units.
+fn refundable(payment: &Payment, amount: Option<Money>) -> Result<i64, PaymentError> {
+    let left = payment.money(payment.state().refundable());
+    let amount = amount.unwrap_or(left);
+    if amount.currency != left.currency {
+        return Err(PaymentError::BadAmount { expected: left });
+    }
+    if left.amount == 0 || amount.amount > left.amount {
+        return Err(exceeds(payment));
+    }
+    if amount.amount < 1 {
+        return Err(PaymentError::BadAmount { expected: left });
+    }
+    Ok(amount.amount)
+}
