@@ -8,9 +8,7 @@ use async_trait::async_trait;
 use eshopz_cart::{CartDeps, CartModule, CartSettings};
 use eshopz_kernel::{Fault, Role, SessionId};
 use eshopz_order::{OrderDeps, OrderModule, OrderSettings};
-use eshopz_payment::gateway::Gateway;
-use eshopz_payment::gateway::sandbox::SandboxGateway;
-use eshopz_payment::{CaptureMode, PaymentDeps, PaymentModule, PaymentSettings};
+use eshopz_payment::{CaptureMode, Gateway, PaymentDeps, PaymentModule, PaymentSettings, SandboxGateway};
 use eshopz_platform::auth::{Identity, PublicKey};
 use eshopz_platform::cache::Counters;
 use eshopz_platform::db::Db;
@@ -109,7 +107,7 @@ fn payment_module(database: &Database, settings: &Settings) -> anyhow::Result<Pa
     let runtime = &settings.runtime;
     let db = database.db(Module::Payment)?;
     let gateway: Arc<dyn Gateway> = match wrong_call(runtime.gateway())? {
-        PaymentGateway::Sandbox => Arc::new(SandboxGateway::new(db.clone(), runtime.webhook_secret.clone())),
+        PaymentGateway::Sandbox => Arc::new(SandboxGateway::new(db.clone())),
     };
     Ok(PaymentModule::new(PaymentDeps {
         db,

@@ -165,11 +165,12 @@ pub struct ShopArgs {
 
     /// The most lines that a cart may have.
     #[arg(long, env = "ESHOPZ_CART_MAX_LINES", default_value_t = 1_000, global = true, hide_short_help = true)]
-    pub cart_max_lines: u32,
+    pub cart_max_lines: usize,
 
     /// The most of one variant that a cart may hold.
-    #[arg(long, env = "ESHOPZ_CART_MAX_QUANTITY", default_value_t = 99_999, global = true, hide_short_help = true)]
-    pub cart_max_quantity: u32,
+    #[arg(long, env = "ESHOPZ_CART_MAX_QUANTITY", default_value_t = 99_999, global = true, hide_short_help = true,
+          value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
+    pub cart_max_quantity: i64,
 }
 
 /// Basis points by country.
@@ -308,7 +309,7 @@ impl RuntimeArgs {
                 tracing::warn!("ESHOPZ_SECRET_KEY is not set; signing keys are encrypted with the database URL");
                 format!("database:{user_database_url}")
             }
-            _ => "development".to_owned(),
+            _ => "a well-known development secret".to_owned(),
         }
     }
 }

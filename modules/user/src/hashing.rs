@@ -86,14 +86,16 @@ impl Passwords {
     /// [`UserError::Hashing`], for want of memory or randomness.
     pub async fn hash(&self, turn: Turn, password: String) -> Result<String, UserError> {
         let argon2 = self.argon2.clone();
-        in_background(turn, move || argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string())).await
+        let work = move || argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string());
+        in_background(turn, work).await.map(|(hash, _turn)| hash)
     }
 
-    /// Whether a password has this hash. Without a hash it never has, and takes as long.
+    /// Whether a password has this hash. Without a hash it never has, and takes as long. Gives the turn
+    /// back: the next one waits until the outcome has been counted.
     ///
     /// # Errors
     /// [`UserError::Hashing`], for want of memory, or when the hash is none.
-    pub async fn verify(&self, turn: Turn, password: String, hash: Option<String>) -> Result<bool, UserError> {
+    pub async fn verify(&self, turn: Turn, password: String, hash: Option<String>) -> Result<(bool, Turn), UserError> {
         let argon2 = self.argon2.clone();
         let expected = hash.unwrap_or_else(|| self.decoy.clone());
         in_background(turn, move || match argon2.verify_password(password.as_bytes(), &PasswordHash::new(&expected)?) {
@@ -106,18 +108,13 @@ impl Passwords {
 }
 
 /// The turn goes along: a request that is dropped still takes its core until the hash is done.
-async fn in_background<T, W>(turn: Turn, work: W) -> Result<T, UserError>
+async fn in_background<T, W>(turn: Turn, work: W) -> Result<(T, Turn), UserError>
 where
     T: Send + 'static,
     W: FnOnce() -> Result<T, HashError> + Send + 'static,
 {
-    let run = move || {
-        let result = work();
-        drop(turn);
-        result
-    };
-    let done = tokio::task::spawn_blocking(run).await.map_err(|error| UserError::Hashing(error.to_string()))?;
-    done.map_err(|error| UserError::Hashing(error.to_string()))
+    let done = tokio::task::spawn_blocking(move || work().map(|result| (result, turn))).await;
+    done.map_err(|error| UserError::Hashing(error.to_string()))?.map_err(|error| UserError::Hashing(error.to_string()))
 }
 
 #[cfg(test)]
@@ -145,7 +142,7 @@ mod tests {
             ("open sesame", None, false),
         ] {
             let turn = passwords.turn().await.unwrap();
-            assert_eq!(passwords.verify(turn, password.to_owned(), hash).await.unwrap(), expected);
+            assert_eq!(passwords.verify(turn, password.to_owned(), hash).await.unwrap().0, expected);
         }
     }
 

@@ -76,7 +76,7 @@ impl UserModule {
     /// The contract, for the other modules.
     #[must_use]
     pub fn api(&self) -> Arc<dyn UserApi> {
-        Arc::clone(&self.service) as Arc<dyn UserApi>
+        self.service.clone()
     }
 
     /// Adds the module's paths and what they work with.

@@ -35,8 +35,17 @@ mod tests {
     #[test]
     fn the_first_guesses_are_refused() {
         for common in [
-            "password123", "Password123", "1234567890", "qwertyuiop", "aaaaaaaaaaaa", "abcabcabcabc", "9876543210",
-            "abcdefghijkl", "1q2w3e4r5t6y", "ILOVEYOU123", "12121212121",
+            "password123",
+            "Password123",
+            "1234567890",
+            "qwertyuiop",
+            "aaaaaaaaaaaa",
+            "abcabcabcabc",
+            "9876543210",
+            "abcdefghijkl",
+            "1q2w3e4r5t6y",
+            "ILOVEYOU123",
+            "12121212121",
         ] {
             assert!(is_too_common(common), "{common}");
         }

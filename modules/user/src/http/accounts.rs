@@ -25,6 +25,7 @@ pub struct UserQuery {
     email: Option<String>,
     role: Option<Role>,
     /// By time of registration; newest first unless said otherwise.
+    #[param(inline)]
     sort: Option<UserSort>,
     /// Entries per page.
     #[validate(range(min = 1, max = 100))]

@@ -165,7 +165,11 @@ pub async fn list_addresses(service: Service, SignedIn(principal): SignedIn, Que
     security(("bearer" = [])),
 )]
 #[post("/me/addresses")]
-pub async fn create_address(service: Service, SignedIn(principal): SignedIn, Body(body): Body<CreateAddress>) -> Answer {
+pub async fn create_address(
+    service: Service,
+    SignedIn(principal): SignedIn,
+    Body(body): Body<CreateAddress>,
+) -> Answer {
     let address = service.add_address(body.of(principal.user_id)).await?;
     let (path, version) = (format!("/api/v1/users/me/addresses/{}", address.id), address.version);
     Ok(Reply::created(path, &AddressView::from(address))?.etag(version))

@@ -11,12 +11,14 @@ use super::Service;
 
 /// A JSON Web Key Set (RFC 7517).
 #[derive(Serialize, ToSchema)]
+#[schema(as = JsonWebKeySet)]
 pub struct KeySet {
     keys: Vec<Key>,
 }
 
 /// The public half of an Ed25519 key (RFC 8037).
 #[derive(Serialize, ToSchema)]
+#[schema(as = JsonWebKey)]
 pub struct Key {
     #[schema(examples("OKP"))]
     kty: &'static str,

@@ -46,7 +46,7 @@ pub struct EmailVerification {
 
 /// That a request was taken.
 #[derive(Serialize, ToSchema)]
-pub struct Accepted {
+pub struct PasswordResetAccepted {
     #[schema(examples("If there is an account with this email, a letter is on its way."))]
     message: &'static str,
 }
@@ -59,15 +59,21 @@ pub struct Accepted {
     tag = "user",
     request_body = PasswordResetRequest,
     responses(
-        (status = 202, body = Accepted, description = "A letter is on its way, if there is an account"),
+        (status = 202, body = PasswordResetAccepted, description = "A letter is on its way, if there is an account"),
         (status = 429, body = Problem, description = "`rate_limited`: asked for too often; see `Retry-After`"),
     ),
     security(()),
 )]
 #[post("/password-reset")]
-pub async fn request_password_reset(service: Service, device: Device, Body(body): Body<PasswordResetRequest>) -> Answer {
+pub async fn request_password_reset(
+    service: Service,
+    device: Device,
+    Body(body): Body<PasswordResetRequest>,
+) -> Answer {
     service.into_inner().request_password_reset(body.email, &device).await?;
-    Ok(Reply::accepted(&Accepted { message: "If there is an account with this email, a letter is on its way." })?)
+    Ok(Reply::accepted(&PasswordResetAccepted {
+        message: "If there is an account with this email, a letter is on its way.",
+    })?)
 }
 
 /// Choose a new password.

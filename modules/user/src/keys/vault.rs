@@ -53,7 +53,9 @@ impl Vault {
 
     fn cipher(&self) -> Result<&XChaCha20Poly1305, UserError> {
         self.0.as_ref().ok_or_else(|| {
-            UserError::SigningKey(format!("the secret that encrypts signing keys needs {SHORTEST_SECRET} bytes or more"))
+            UserError::SigningKey(format!(
+                "the secret that encrypts signing keys needs {SHORTEST_SECRET} bytes or more"
+            ))
         })
     }
 }

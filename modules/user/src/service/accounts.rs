@@ -67,12 +67,7 @@ impl UserService {
     }
 
     /// Changes role or access. Sessions end with it, so that no token says what is no longer so.
-    pub async fn change_access(
-        &self,
-        id: UserId,
-        change: AccessChange,
-        if_match: &IfMatch,
-    ) -> Result<User, UserError> {
+    pub async fn change_access(&self, id: UserId, change: AccessChange, if_match: &IfMatch) -> Result<User, UserError> {
         let mut conn = self.db.conn().await?;
         let (user, ended) = (*conn).transaction(async |conn| set_access(conn, id, change, if_match).await).await?;
         drop(conn);

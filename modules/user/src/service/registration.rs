@@ -113,11 +113,9 @@ mod tests {
     #[test]
     fn an_admin_needs_an_email_and_a_good_password() {
         assert!(check_credentials("root@example.com", "correct horse battery").is_ok());
-        for (email, password) in [
-            ("root", "correct horse battery"),
-            ("root@example.com", "short"),
-            ("root@example.com", "Password123"),
-        ] {
+        for (email, password) in
+            [("root", "correct horse battery"), ("root@example.com", "short"), ("root@example.com", "Password123")]
+        {
             assert!(check_credentials(email, password).is_err(), "{email} {password}");
         }
     }

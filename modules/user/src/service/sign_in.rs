@@ -82,7 +82,7 @@ impl UserService {
         let turn = self.passwords.turn().await?;
         // Again, after the wait: of many attempts sent at once only those that run together get past.
         self.check_sign_in_throttles(account, device).await?;
-        let right = self.passwords.verify(turn, password, hash).await?;
+        let (right, _turn) = self.passwords.verify(turn, password, hash).await?;
         if !right {
             // This attempt has had its answer; the count is for the next one.
             let _ = self.throttles.sign_in_account.hit(account).await;

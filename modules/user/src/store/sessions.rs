@@ -86,12 +86,7 @@ pub async fn lock_token(conn: &mut AsyncPgConnection, hash: &[u8]) -> QueryResul
 }
 
 /// Spends a token, gives the session another, and moves the session's end on.
-pub async fn rotate(
-    conn: &mut AsyncPgConnection,
-    spent: &[u8],
-    fresh: &[u8],
-    ttl_seconds: f64,
-) -> QueryResult<usize> {
+pub async fn rotate(conn: &mut AsyncPgConnection, spent: &[u8], fresh: &[u8], ttl_seconds: f64) -> QueryResult<usize> {
     // Each part needs the one before it: a session never has two tokens that are good, not even for
     // the moment in which the unique index looks.
     let query = sql_query(

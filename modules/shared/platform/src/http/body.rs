@@ -124,7 +124,7 @@ pub fn too_large(limit: usize) -> Fault {
 /// 400 `malformed_json`, or 422 `validation_failed` with every field that is wrong.
 pub fn parse<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T, Fault> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| json_fault(&error))?;
+    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| json_fault(&error, bytes))?;
     deserializer.end().map_err(|error| Fault::malformed("malformed_json", format!("The body is not JSON: {error}.")))?;
     validate(&value)?;
     Ok(value)
@@ -143,13 +143,17 @@ pub fn validate<T: Validate>(value: &T) -> Result<(), Fault> {
     })
 }
 
-fn json_fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Fault {
+fn json_fault(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Fault {
     let inner = error.inner();
-    if !inner.is_data() {
-        return Fault::malformed("malformed_json", format!("The body is not JSON: {inner}."));
+    if inner.is_data() {
+        let (code, field, message) = data_error(&inner.to_string(), pointer(error.path()));
+        return Fault::field(field, code, message);
     }
-    let (code, field, message) = data_error(&inner.to_string(), pointer(error.path()));
-    Fault::field(field, code, message)
+    // serde_json calls it a syntax error, too, when a number or `null` stands where an enum is meant.
+    if serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+        return Fault::field(pointer(error.path()), "invalid", "is of another type than it should be");
+    }
+    Fault::malformed("malformed_json", format!("The body is not JSON: {inner}."))
 }
 
 /// Code, pointer and message of what serde says is wrong with the data.
@@ -224,6 +228,14 @@ mod tests {
     struct Line {
         #[validate(range(min = 1, max = 5))]
         quantity: i32,
+        #[serde(default)]
+        unit: Unit,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    enum Unit {
+        #[default]
+        Piece,
     }
 
     #[derive(Debug, Deserialize, Validate)]
@@ -247,7 +259,9 @@ mod tests {
         assert_eq!(fault(r#"{"items": [], "itmes": 1}"#), one("/itmes", "unknown_field"));
         assert_eq!(fault(r#"{"items": [{"quantity": 1, "x": 1}]}"#), one("/items/0/x", "unknown_field"));
         assert_eq!(fault(r#"{"items": [{"quantity": "1"}]}"#), one("/items/0/quantity", "invalid"));
+        assert_eq!(fault(r#"{"items": [{"quantity": 1, "unit": null}]}"#), one("/items/0/unit", "invalid"));
         assert_eq!(fault(r#"{"items": [{"quantity": 1}, {"quantity": 9}]}"#), one("/items/1/quantity", "range"));
-        assert_eq!(parse::<Lines>(br#"{"items": [{"quantity": 5}]}"#).unwrap().items[0].quantity, 5);
+        let line = &parse::<Lines>(br#"{"items": [{"quantity": 5, "unit": "Piece"}]}"#).unwrap().items[0];
+        assert!(line.quantity == 5 && matches!(line.unit, Unit::Piece));
     }
 }
