@@ -136,7 +136,6 @@ CREATE TABLE payments (
 );
 CREATE INDEX payments_by_time ON payments (created_at, id);
 CREATE INDEX payments_by_customer ON payments (customer_id, created_at, id) WHERE customer_id IS NOT NULL;
-CREATE INDEX payments_processing ON payments (processing_since) WHERE status = 'processing';
 -- What is to be undone and is not yet.
 CREATE INDEX payments_to_undo ON payments (undo_requested_at)
     WHERE undo_requested_at IS NOT NULL

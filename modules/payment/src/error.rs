@@ -15,8 +15,6 @@ pub enum PaymentError {
     Store(StoreError),
     #[error("no such payment")]
     NotFound,
-    #[error("nobody is signed in and there is no order token")]
-    Anonymous,
     #[error("only the payer confirms")]
     NotThePayer,
     #[error("an attempt is on its way")]
@@ -58,18 +56,15 @@ impl From<PaymentError> for Fault {
         match error {
             PaymentError::Store(error) => error.into(),
             PaymentError::NotFound => Self::not_found("payment"),
-            PaymentError::Anonymous => {
-                Self::unauthenticated("unauthenticated", "Sign in, or send the order's token as `X-Order-Token`.")
-            }
             PaymentError::NotThePayer => Self::forbidden("forbidden", "Only the payer can confirm a payment."),
             PaymentError::InProgress => busy("payment_in_progress", "An attempt to pay is on its way. Wait for it."),
             PaymentError::NotConfirmable(status) => {
                 Self::conflict("payment_not_confirmable", "The payment is closed and takes no attempt any more.")
-                    .with("status", status_name(status))
+                    .with("payment_status", status_name(status))
             }
             PaymentError::NotCapturable(status) => {
                 Self::conflict("payment_not_capturable", "Only a payment that is authorized can be captured, once.")
-                    .with("status", status_name(status))
+                    .with("payment_status", status_name(status))
             }
             PaymentError::CaptureExceeds { capturable } => {
                 Self::conflict("capture_exceeds_authorized", "That is more than what was authorized.")
@@ -158,7 +153,7 @@ pub const PROBLEMS: &[ProblemCode] = &[
     declined("processing_error", "An error occurred while the card was processed."),
     declined("gateway_timeout", "The gateway did not answer in time, and nothing was collected."),
     conflict("payment_in_progress", "An attempt is on its way; see `Retry-After`."),
-    conflict("payment_not_confirmable", "The payment is cancelled or failed for good; `status` says which."),
+    conflict("payment_not_confirmable", "The payment is cancelled or failed for good; `payment_status` says which."),
     conflict("payment_not_capturable", "The payment is not authorized, or a capture is on its way."),
     conflict("capture_exceeds_authorized", "More than `capturable`."),
     conflict("refund_exceeds_captured", "More than `refundable`."),

@@ -19,7 +19,7 @@ use crate::service::PaymentService;
         ("id" = Uuid, Path, description = "The payment's id."),
         ("Idempotency-Key" = String, Header, description = "New for each intent.", example = "capture-1"),
     ),
-    request_body(content = Option<CapturePayment>, description = "May be left out."),
+    request_body(content = CapturePayment, description = "May be left out."),
     responses(
         (status = 200, body = PaymentView, description = "The payment, `succeeded`."),
         (status = 409, body = Problem, description = "`payment_not_capturable`: it is not authorized; \
@@ -60,7 +60,7 @@ pub async fn capture_payment(
         ("id" = Uuid, Path, description = "The payment's id."),
         ("Idempotency-Key" = String, Header, description = "New for each intent.", example = "refund-1"),
     ),
-    request_body(content = Option<CreateRefund>, description = "May be left out."),
+    request_body(content = CreateRefund, description = "May be left out."),
     responses(
         (status = 201, body = RefundView, description = "The refund; `pending` until the gateway has answered."),
         (status = 409, body = Problem, description = "`refund_exceeds_captured`: more than `refundable`; \

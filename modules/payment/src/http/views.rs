@@ -212,6 +212,7 @@ fn method_name(name: &str) -> Result<(), ValidationError> {
 /// Collect what is held.
 #[derive(Debug, Default, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({}))]
 pub struct CapturePayment {
     /// In part, and the rest is let go; without it, all of it.
     #[serde(default)]
@@ -260,8 +261,9 @@ pub struct ListPayments {
     pub order_id: Option<OrderId>,
     /// Of one account; for admins.
     pub customer_id: Option<UserId>,
+    /// Newest first, unless it says otherwise.
     #[serde(default)]
-    #[param(inline, default = "-created_at")]
+    #[param(inline)]
     pub sort: PaymentSort,
     /// `next_cursor` of the page before.
     #[validate(length(max = 1000))]

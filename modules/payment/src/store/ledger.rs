@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::prepared::prepared;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::domain::{Failure, TransactionKind, TransactionStatus};
 use crate::schema::transactions;
 
 /// A row of the ledger.
-#[derive(Clone, Debug, PartialEq, Queryable, Selectable, Identifiable, AsChangeset)]
+#[derive(Clone, Debug, PartialEq, Queryable, QueryableByName, Selectable, Identifiable, AsChangeset)]
 #[diesel(table_name = transactions, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
 pub struct Movement {
     pub id: Uuid,
@@ -201,21 +201,20 @@ pub async fn last_failed(
 }
 
 /// What was last tried before `before` and has no answer, and surplus charges that are not given back:
-/// the longest waiting ones, marked as tried now.
+/// the longest waiting ones, marked as tried now. The statuses are literals, for the partial index.
 pub async fn take_open(conn: &mut AsyncPgConnection, before: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Movement>> {
-    let due = transactions::table
-        .filter(transactions::status.eq_any([TransactionStatus::Pending, TransactionStatus::Surplus]))
-        .filter(transactions::tried_at.lt(before))
-        .order(transactions::tried_at)
-        .limit(limit)
-        .select(transactions::id)
-        .load::<Uuid>(conn)
-        .await?;
-    diesel::update(transactions::table.filter(transactions::id.eq_any(due)))
-        .set(transactions::tried_at.eq(diesel::dsl::now))
-        .returning(Movement::as_returning())
-        .get_results(conn)
-        .await
+    prepared(
+        sql_query(
+            "UPDATE transactions SET tried_at = now() WHERE id IN ( \
+                SELECT id FROM transactions WHERE status IN ('pending', 'surplus') AND tried_at < $1 \
+                ORDER BY tried_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+             RETURNING *",
+        )
+        .bind::<Timestamptz, _>(before)
+        .bind::<BigInt, _>(limit),
+    )
+    .load(conn)
+    .await
 }
 
 /// Frees the idempotency key of an attempt that had no effect, so that the same request can be made anew.

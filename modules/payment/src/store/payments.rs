@@ -2,9 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::{Currency, Money};
 use eshopz_payment_api::{CreatePayment, PaymentStatus, PaymentSummary};
+use eshopz_platform::prepared::prepared;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -181,18 +184,24 @@ pub async fn reserve_refund(conn: &mut AsyncPgConnection, id: Uuid, amount: i64)
     .optional()
 }
 
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
 /// Payments of cancelled orders that still hold money or wait for the payer, the longest waiting first.
+/// Worded as the partial index is.
 pub async fn to_undo(conn: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<Uuid>> {
-    payments::table
-        .filter(payments::undo_requested_at.is_not_null())
-        .filter(
-            payments::status
-                .eq_any([StatusColumn(PaymentStatus::Authorized), StatusColumn(PaymentStatus::RequiresAction)])
-                .or(payments::refunded_minor.lt(payments::captured_minor)),
+    let rows: Vec<Found> = prepared(
+        sql_query(
+            "SELECT id FROM payments WHERE undo_requested_at IS NOT NULL \
+                AND (status IN ('authorized', 'requires_action') OR refunded_minor < captured_minor) \
+             ORDER BY undo_requested_at LIMIT $1",
         )
-        .order(payments::undo_requested_at)
-        .limit(limit)
-        .select(payments::id)
-        .load(conn)
-        .await
+        .bind::<BigInt, _>(limit),
+    )
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
 }
