@@ -131,6 +131,7 @@ fn add_components(root: &mut Map<String, Value>, modules: &[Module]) {
     let components = root.entry("components").or_insert_with(|| json!({}));
     let Some(components) = components.as_object_mut() else { return };
     components.insert("securitySchemes".into(), security_schemes());
+    components.insert("responses".into(), common_responses());
     let known = components.entry("schemas").or_insert_with(|| json!({}));
     let Some(known) = known.as_object_mut() else { return };
     for (name, schema) in schemas {
@@ -201,8 +202,7 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
         .get("parameters")
         .and_then(Value::as_array)
         .is_some_and(|parameters| parameters.iter().any(|parameter| parameter.get("in") == Some(&json!("query"))));
-    let optional_sign_in = allow_sign_in(operation);
-    let signed_in = operation.contains_key("security");
+    allow_sign_in(operation);
     let on_resource = path.contains('{');
     let mut statuses: Vec<u16> = vec![429, 500, 503];
     if has_body {
@@ -214,10 +214,7 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     if on_resource {
         statuses.extend([400, 404]);
     }
-    if signed_in && (!optional_sign_in || admin) {
-        statuses.push(401);
-    }
-    if signed_in && optional_sign_in {
+    if operation.contains_key("security") {
         statuses.push(401);
     }
     if admin {
@@ -229,27 +226,24 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     add_problems(operation, &statuses);
 }
 
-/// Lets the *Authorize* dialog's password form stand for the bearer token everywhere. Says whether the
-/// operation can also be called without signing in.
-fn allow_sign_in(operation: &mut Map<String, Value>) -> bool {
-    let Some(security) = operation.get_mut("security").and_then(Value::as_array_mut) else { return true };
+/// Lets the *Authorize* dialog's password form stand for the bearer token everywhere. `security: [{}]`
+/// alone says no more than no `security` at all, and goes.
+fn allow_sign_in(operation: &mut Map<String, Value>) {
+    let Some(security) = operation.get_mut("security").and_then(Value::as_array_mut) else { return };
     if security.iter().any(|option| option.get("bearer").is_some()) {
         security.push(json!({ "sign_in": [] }));
     }
-    security.iter().any(|option| option.as_object().is_some_and(Map::is_empty))
+    if security.iter().all(|option| option.as_object().is_some_and(Map::is_empty)) {
+        operation.remove("security");
+    }
 }
 
 fn add_problems(operation: &mut Map<String, Value>, statuses: &[u16]) {
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
     let Some(responses) = responses.as_object_mut() else { return };
     for status in statuses {
-        let (title, code) = describe(*status);
-        responses.entry(status.to_string()).or_insert_with(|| {
-            json!({ "description": title, "content": { MEDIA_TYPE: {
-                "schema": { "$ref": "#/components/schemas/Problem" },
-                "example": example(*status, title, code),
-            }}})
-        });
+        let name = status.to_string();
+        responses.entry(name).or_insert_with(|| json!({ "$ref": format!("#/components/responses/Problem{status}") }));
     }
     for (status, response) in responses {
         if !status.starts_with(['4', '5']) {
@@ -260,6 +254,18 @@ fn add_problems(operation: &mut Map<String, Value>, statuses: &[u16]) {
             content.insert(MEDIA_TYPE.to_owned(), problem);
         }
     }
+}
+
+/// The responses that any operation may give, once for all of them.
+fn common_responses() -> Value {
+    let responses = COMMON_STATUSES.iter().map(|(status, title, code)| {
+        let response = json!({ "description": format!("{title}: `{code}`"), "content": { MEDIA_TYPE: {
+            "schema": { "$ref": "#/components/schemas/Problem" },
+            "example": example(*status, title, code),
+        }}});
+        (format!("Problem{status}"), response)
+    });
+    Value::Object(responses.collect())
 }
 
 fn example(status: u16, title: &str, code: &str) -> Value {
@@ -275,18 +281,17 @@ fn example(status: u16, title: &str, code: &str) -> Value {
     problem
 }
 
-fn describe(status: u16) -> (&'static str, &'static str) {
-    match status {
-        400 => ("Bad Request", "malformed_json"),
-        401 => ("Unauthorized", "unauthenticated"),
-        403 => ("Forbidden", "forbidden"),
-        404 => ("Not Found", "not_found"),
-        412 => ("Precondition Failed", "etag_mismatch"),
-        413 => ("Payload Too Large", "body_too_large"),
-        415 => ("Unsupported Media Type", "unsupported_media_type"),
-        422 => ("Unprocessable Entity", "validation_failed"),
-        429 => ("Too Many Requests", "rate_limited"),
-        503 => ("Service Unavailable", "unavailable"),
-        _ => ("Internal Server Error", "internal"),
-    }
-}
+/// Status, title, and the code of the example.
+const COMMON_STATUSES: [(u16, &str, &str); 11] = [
+    (400, "Bad Request", "malformed_json"),
+    (401, "Unauthorized", "unauthenticated"),
+    (403, "Forbidden", "forbidden"),
+    (404, "Not Found", "not_found"),
+    (412, "Precondition Failed", "etag_mismatch"),
+    (413, "Payload Too Large", "body_too_large"),
+    (415, "Unsupported Media Type", "unsupported_media_type"),
+    (422, "Unprocessable Entity", "validation_failed"),
+    (429, "Too Many Requests", "rate_limited"),
+    (500, "Internal Server Error", "internal"),
+    (503, "Service Unavailable", "unavailable"),
+];

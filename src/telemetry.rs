@@ -12,7 +12,7 @@ const DURATION_BUCKETS: [f64; 14] =
 /// Logs to standard error, readable on a terminal and as JSON otherwise. `RUST_LOG` sets the level.
 pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,eshopz_platform::http::middleware=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn,eshopz_platform::http::middleware=warn"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let installed = if std::io::stderr().is_terminal() {
         builder.with_target(false).compact().try_init()

@@ -57,7 +57,8 @@ fn every_operation_is_documented_whole() {
             wrong.push(format!("{at}: no success response"));
         }
         for (status, response) in responses.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
-            if response["content"]["application/problem+json"]["schema"].is_null() {
+            let referred = response["$ref"].as_str().and_then(|to| document.pointer(to.trim_start_matches('#')));
+            if referred.unwrap_or(response)["content"]["application/problem+json"]["schema"].is_null() {
                 wrong.push(format!("{at}: {status} has no problem document"));
             }
         }

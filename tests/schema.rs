@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use eshopz::modules::Module;
-use eshopz_testkit::TestDb;
+use eshopz_testkit::db::TestDb;
 
 use crate::support::{run, text};
 
@@ -129,7 +129,7 @@ async fn diesels_picture_is_what_the_migrations_make() {
                     .query_opt(
                         "SELECT udt_name::text, is_nullable::text FROM information_schema.columns \
                          WHERE table_schema = $1 AND table_name = $2 AND column_name = $3",
-                        &[&module.schema(), &table, &column],
+                        &[&module.schema(), &table.as_str(), &column.as_str()],
                     )
                     .await
                     .unwrap();

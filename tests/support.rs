@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use eshopz_testkit::TestDb;
+use eshopz_testkit::db::TestDb;
 use serde_json::{Value, json};
 
 pub const PASSWORD: &str = "correct horse battery staple";

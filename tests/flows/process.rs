@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use eshopz_testkit::TestDb;
+use eshopz_testkit::db::TestDb;
 use serde_json::json;
 
 use crate::support::{self, Server, free_port, text};

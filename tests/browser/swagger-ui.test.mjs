@@ -1,0 +1,157 @@
+// The Swagger UI as a person meets it: sign in by the Authorize button, then buy something with
+// "Try it out". Run by `node` with `--update-screenshot` it also writes the picture of the README.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { chromium } from 'playwright-core';
+
+import { Shop, root } from './shop.mjs';
+
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-quic',
+  '--no-first-run', '--disable-component-update', '--disable-sync',
+];
+const PICTURE = join(root, 'docs/images/swagger-ui.png');
+const customer = { email: 'ada@example.com', password: 'a long walk by the sea', full_name: 'Ada Lovelace' };
+
+let shop;
+let browser;
+let page;
+const complaints = [];
+const foreign = [];
+
+before(async () => {
+  shop = await Shop.start();
+  await shop.send('POST', '/api/v1/users', customer);
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+  page = await browser.newPage({ viewport: { width: 1280, height: 960 } });
+  page.setDefaultTimeout(20_000);
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(`${message.text()} (${message.location().url})`);
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(shop.base) && !request.url().startsWith('data:')) foreign.push(request.url());
+  });
+  await page.goto(`${shop.base}/docs/`);
+  await page.locator('.opblock').first().waitFor();
+});
+
+after(async () => {
+  await browser?.close();
+  await shop?.stop();
+});
+
+/** A test that needs the ones before it. */
+let broken = false;
+function step(name, work) {
+  test(name, async (context) => {
+    if (broken) return context.skip('a test before it has failed');
+    broken = true;
+    await work();
+    broken = false;
+  });
+}
+
+/** Opens an operation, once, ready to be tried out. */
+async function open(id) {
+  const block = page.locator(`[id="operations-${id}"]`);
+  await block.waitFor();
+  if (!(await block.getAttribute('class')).includes('is-open')) {
+    await block.locator('.opblock-summary-control').click();
+  }
+  await block.locator('.opblock-body').waitFor();
+  const tryIt = block.locator('.try-out__btn:not(.cancel)');
+  if (await tryIt.count()) await tryIt.click();
+  return block;
+}
+
+/** Fills in what is given and executes; gives the status and the document that the page then shows. */
+async function execute(id, { parameters = {}, body } = {}) {
+  const block = await open(id);
+  for (const [name, value] of Object.entries(parameters)) {
+    await block.locator(`tr[data-param-name="${name}"] input`).fill(value);
+  }
+  if (body) await block.locator('textarea.body-param__text').fill(JSON.stringify(body, null, 2));
+  const answered = page.waitForResponse((response) => response.url().startsWith(`${shop.base}/api/`));
+  await block.locator('button.execute').click();
+  const status = (await answered).status();
+  const live = block.locator('.live-responses-table');
+  await live.locator('.response-col_status', { hasText: String(status) }).first().waitFor();
+  const text = await live.locator('.response-col_description pre').first().innerText();
+  return { block, status, document: JSON.parse(text) };
+}
+
+step('the calls are in five groups, one per module', async () => {
+  const groups = await page.locator('.opblock-tag').evaluateAll((tags) => tags.map((tag) => tag.dataset.tag));
+  assert.deepEqual(groups, ['user', 'product', 'cart', 'payment', 'order']);
+});
+
+step('the Authorize button signs in', async () => {
+  await page.locator('button.authorize.unlocked').click();
+  const form = page.locator('.auth-container', { has: page.locator('#oauth_username') });
+  await form.locator('#oauth_username').fill(customer.email);
+  await form.locator('#oauth_password').fill(customer.password);
+  await form.locator('button.authorize').click();
+  await page.locator('.auth-container button', { hasText: 'Logout' }).waitFor();
+  await page.locator('.dialog-ux .close-modal').click();
+  await page.locator('button.authorize.locked').waitFor();
+});
+
+step('an order is placed and paid by Try it out', async () => {
+  const mine = await execute('cart-get_my_cart');
+  assert.equal(mine.status, 200);
+  const cart = mine.document.id;
+  const { items } = await shop.send('GET', '/api/v1/products?in_stock=true&limit=1');
+  const product = await shop.send('GET', `/api/v1/products/${items[0].id}`);
+  const variant = product.variants.find((one) => one.available > 0);
+  const line = await execute('cart-add_cart_item', {
+    parameters: { id: cart }, body: { variant_id: variant.id, quantity: 1 },
+  });
+  assert.equal(line.status, 201);
+  assert.equal(line.document.item_count, 1);
+  const order = await execute('order-place_order', {
+    parameters: { 'Idempotency-Key': `order-of-${cart}` },
+    body: {
+      cart_id: cart,
+      shipping_address: {
+        name: 'Ada Lovelace', line1: '12 St James’s Square', city: 'London', postal_code: 'SW1Y 4JH', country: 'GB',
+      },
+      payment_method: 'pm_card_visa',
+    },
+  });
+  assert.equal(order.status, 201);
+  assert.equal(order.document.status, 'paid');
+  assert.equal(order.document.email, customer.email);
+  if (process.argv.includes('--update-screenshot')) await takePicture(order.block);
+});
+
+step('every kind of problem is shown before it happens', async () => {
+  const block = await open('order-place_order');
+  const statuses = await block.locator('.responses-inner > table > tbody > tr').evaluateAll((rows) => rows
+    .filter((row) => row.innerText.includes('application/problem+json')).map((row) => row.dataset.code));
+  for (const status of ['400', '402', '404', '409', '415', '422', '428', '429', '503']) {
+    assert.ok(statuses.includes(status), `${status} is not shown: ${statuses.join(' ')}`);
+  }
+});
+
+step('a problem that happens is shown whole', async () => {
+  const missing = await execute('order-get_order', { parameters: { id: '01890000-0000-7000-8000-000000000000' } });
+  assert.equal(missing.status, 404);
+  assert.equal(missing.document.code, 'not_found');
+});
+
+step('nothing is complained of, and nothing comes from elsewhere', () => {
+  const unexpected = complaints.filter((text) => !text.includes('/api/v1/orders/01890000-'));
+  assert.deepEqual(unexpected, []);
+  assert.deepEqual(foreign, []);
+});
+
+/** The order that was just placed, with the button that signed in above it. */
+async function takePicture(block) {
+  await block.locator('.live-responses-table').scrollIntoViewIfNeeded();
+  await block.evaluate((element) => element.scrollIntoView({ block: 'start' }));
+  await page.screenshot({ path: PICTURE });
+}
