@@ -102,13 +102,22 @@ fn drawn(module: &str) -> BTreeMap<String, BTreeMap<String, (String, bool)>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("modules").join(module).join("src/schema.rs");
     let text = fs::read_to_string(path).unwrap_or_default();
     let mut tables: BTreeMap<String, BTreeMap<String, (String, bool)>> = BTreeMap::new();
-    let mut table = String::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
-        if let Some((column, kind)) = line.split_once(" -> ") {
+    let (mut table, mut renamed) = (String::new(), None);
+    let is_code = |line: &&str| !line.starts_with("//") && !line.contains('!');
+    for line in text.lines().map(str::trim).filter(is_code) {
+        if let Some(name) = line.strip_prefix("#[sql_name = \"") {
+            renamed = Some(name.trim_end_matches("\"]").to_owned());
+        } else if let Some((column, kind)) = line.split_once(" -> ") {
             let kind = kind.trim_end_matches(',');
             let inner = kind.strip_prefix("Nullable<").and_then(|rest| rest.strip_suffix('>'));
-            let entry = (inner.unwrap_or(kind).to_owned(), inner.is_some());
-            tables.entry(table.clone()).or_default().insert(column.trim_start_matches("r#").to_owned(), entry);
+            let kind = match inner.unwrap_or(kind) {
+                "Int8" => "BigInt",
+                "Int4" => "Integer",
+                "Bytea" => "Binary",
+                other => other,
+            };
+            let column = renamed.take().unwrap_or_else(|| column.trim_start_matches("r#").to_owned());
+            tables.entry(table.clone()).or_default().insert(column, (kind.to_owned(), inner.is_some()));
         } else if line.ends_with('{') && line.contains('(') {
             table = line.split('(').next().unwrap_or_default().trim().to_owned();
         }

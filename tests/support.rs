@@ -222,10 +222,6 @@ impl Server {
         }
     }
 
-    pub const fn child(&mut self) -> &mut Child {
-        &mut self.child
-    }
-
     /// Sends SIGTERM and waits for the end.
     pub fn terminate(&mut self) -> i32 {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();

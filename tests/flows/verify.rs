@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{Server, address};
 
 /// The check that must notice, and the statements that plant the error.
-const PLANTS: [(&str, &str); 10] = [
+const PLANTS: [(&str, &str); 12] = [
     ("stock_ledger", "UPDATE products.stock_levels SET on_hand = on_hand + 1"),
     ("stock_ledger", "DELETE FROM products.stock_movements WHERE kind = 'sale'"),
     ("stock_reserved", "UPDATE products.stock_levels SET reserved = reserved + 1"),
@@ -13,8 +13,10 @@ const PLANTS: [(&str, &str); 10] = [
     ("refunded_sum", "UPDATE payments.payments SET refunded_minor = refunded_minor + 1 WHERE refunded_minor > 0"),
     ("order_total", "UPDATE orders.orders SET total_minor = total_minor + 1"),
     ("order_total", "UPDATE orders.order_lines SET line_total_minor = line_total_minor + 1"),
-    ("outbox_gap", "DELETE FROM orders.outbox WHERE name = 'order.placed.v1'"),
-    ("outbox_gap", "DELETE FROM payments.outbox WHERE name = 'payment.succeeded.v1'"),
+    ("order_events", "DELETE FROM orders.outbox WHERE name = 'order.placed.v1'"),
+    ("payment_events", "DELETE FROM payments.outbox WHERE name = 'payment.succeeded.v1'"),
+    ("outbox_taken_up", "UPDATE orders.outbox SET remaining = NULL, published_at = NULL, occurred_at = now() - interval '1 day'"),
+    ("order_stock", "UPDATE products.reservations SET state = 'released' WHERE state = 'sold'"),
     ("order_payment", "UPDATE payments.payments SET amount_minor = amount_minor + 1"),
 ];
 

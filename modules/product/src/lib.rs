@@ -1,1 +1,105 @@
-//! placeholder
+//! The catalogue: products, their variants, the category tree, the search, and the stock.
+//!
+//! The module owns the schema `products` and keeps true that
+//! - `reserved <= on_hand` for every variant that may not be sold beyond its stock, whatever comes at
+//!   once; a CHECK says so, not code that looked first;
+//! - `on_hand` is the sum of the variant's movements, and every change of it writes one;
+//! - `reserved` is the sum of the lines that orders hold, and what is held past its deadline is freed;
+//! - a product has a variant at least, and its price range is that of its variants;
+//! - who is no admin sees active products only.
+
+mod contract;
+pub mod csv;
+pub mod demo;
+mod domain;
+mod error;
+mod http;
+mod jobs;
+mod schema;
+mod service;
+mod store;
+pub mod transfer;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use eshopz_kernel::{Currency, Fault};
+use eshopz_platform::books::Report;
+use eshopz_platform::db::{Db, StoreError};
+use eshopz_platform::events::Listener;
+use eshopz_platform::jobs::Periodic;
+use eshopz_product_api::ProductApi;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub use error::{PROBLEMS, ProductError};
+pub use http::routes;
+
+use service::ProductService;
+
+/// What an operator can choose.
+#[derive(Clone, Debug)]
+pub struct ProductSettings {
+    /// The one currency of all prices.
+    pub currency: Currency,
+    /// How often reservations past their deadline are looked for.
+    pub free_overdue_every: Duration,
+}
+
+impl Default for ProductSettings {
+    fn default() -> Self {
+        Self { currency: Currency::USD, free_overdue_every: Duration::from_secs(10) }
+    }
+}
+
+/// What the module needs to run.
+pub struct ProductDeps {
+    pub db: Db,
+    pub settings: ProductSettings,
+}
+
+/// The module, running. Clones share it.
+#[derive(Clone, Debug)]
+pub struct ProductModule {
+    service: Arc<ProductService>,
+}
+
+impl ProductModule {
+    #[must_use]
+    pub fn new(deps: ProductDeps) -> Self {
+        Self { service: Arc::new(ProductService::new(deps.db, deps.settings)) }
+    }
+
+    /// The contract for other modules of this process.
+    #[must_use]
+    pub fn api(&self) -> Arc<dyn ProductApi> {
+        self.service.clone()
+    }
+
+    /// Adds the endpoints and what they need.
+    pub fn configure(&self, cfg: &mut ServiceConfig<'_>) {
+        cfg.app_data(web::Data::from(Arc::clone(&self.service)));
+        routes(cfg);
+    }
+
+    /// None: the catalogue follows no other module.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<Arc<dyn Listener>> {
+        Vec::new()
+    }
+
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Periodic> {
+        jobs::all(&self.service)
+    }
+
+    /// Whether the module's books balance.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn verify(&self) -> Result<Report, Fault> {
+        let mut conn = self.service.db.conn().await?;
+        Ok(verify::books(&mut conn).await.map_err(StoreError::from)?)
+    }
+}

@@ -2,9 +2,10 @@
 
 use diesel::result::Error as DieselError;
 use diesel::sql_query;
-use diesel::sql_types::{Jsonb, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Jsonb, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::{Event, EventId};
+use uuid::Uuid;
 
 use crate::context::current_traceparent;
 use crate::prepared::prepared;
@@ -34,4 +35,35 @@ pub async fn publish<E: Event>(conn: &mut AsyncPgConnection, event: &E) -> Resul
     .execute(conn)
     .await?;
     Ok(id)
+}
+
+/// Writes many events of one kind by one statement, as [`publish`] writes one; nothing for none.
+///
+/// # Errors
+/// The statement's, or a payload that is no JSON.
+pub async fn publish_all<E: Event>(conn: &mut AsyncPgConnection, events: &[E]) -> Result<(), DieselError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let payloads = events
+        .iter()
+        .map(|event| serde_json::to_value(event).map_err(|error| DieselError::SerializationError(Box::new(error))))
+        .collect::<Result<Vec<_>, _>>()?;
+    let ids: Vec<Uuid> = events.iter().map(|_| EventId::new().uuid()).collect();
+    prepared(
+        sql_query(
+            "WITH events AS ( \
+                INSERT INTO outbox (id, name, payload, traceparent) \
+                SELECT id, $3, payload, $4 FROM unnest($1, $2) AS event (id, payload)) \
+             SELECT CASE WHEN pg_try_advisory_xact_lock(hashtextextended(channel, 0)) THEN pg_notify(channel, '') END \
+             FROM (SELECT 'eshopz_outbox_' || current_schema() AS channel) AS module",
+        )
+        .bind::<Array<SqlUuid>, _>(ids)
+        .bind::<Array<Jsonb>, _>(payloads)
+        .bind::<Text, _>(E::NAME)
+        .bind::<Nullable<Text>, _>(current_traceparent()),
+    )
+    .execute(conn)
+    .await
+    .map(drop)
 }

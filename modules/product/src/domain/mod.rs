@@ -1,0 +1,10 @@
+//! What the catalogue is made of, without IO.
+
+pub mod handle;
+pub mod options;
+pub mod spelling;
+pub mod status;
+pub mod stock;
+
+pub use options::{Image, Images, Options, ProductOption};
+pub use status::{MovementKind, ReservationState, Status};

@@ -1,0 +1,134 @@
+//! Lists and searches: what is meant, the page, and a second try for a query with typing errors.
+
+use std::collections::HashMap;
+
+use diesel_async::AsyncPgConnection;
+use uuid::Uuid;
+
+use super::{ProductService, WholeProduct};
+use crate::domain::spelling;
+use crate::error::ProductError;
+use crate::store;
+use crate::store::facets::FacetRow;
+use crate::store::listing::{After, Listed, Order};
+use crate::store::rows::Variant;
+use crate::store::selection::{Search, Selection};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// As it was typed.
+    pub q: Option<String>,
+    /// A slug; all below it is meant too.
+    pub category: Option<String>,
+    /// Everything else; its search and categories come from the fields above.
+    pub selection: Selection,
+    pub order: Order,
+    pub after: Option<After>,
+    /// The page before was of a corrected search.
+    pub corrected: bool,
+    pub facets: bool,
+}
+
+/// A page, with one product more than was asked for when there are more.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    pub rows: Vec<(Listed, WholeProduct)>,
+    /// Nothing had the words as they were typed; these have the nearest ones.
+    pub corrected: bool,
+    pub facets: Option<Vec<FacetRow>>,
+}
+
+impl ProductService {
+    /// Lists products.
+    ///
+    /// # Errors
+    /// The statements'.
+    pub async fn list_products(&self, filter: Filter, limit: usize) -> Result<Listing, ProductError> {
+        let mut conn = self.db.conn().await?;
+        let mut selection = filter.selection.clone();
+        if let Some(slug) = &filter.category {
+            selection.categories = Some(store::categories::subtree(&mut conn, slug).await?);
+        }
+        let words = filter.q.as_deref().map(spelling::words);
+        let nothing_meant = words.as_ref().is_some_and(Vec::is_empty)
+            || selection.categories.as_ref().is_some_and(Vec::is_empty);
+        if nothing_meant {
+            return Ok(Listing { facets: filter.facets.then(Vec::new), ..Listing::default() });
+        }
+        let (rows, corrected) = find(&mut conn, &mut selection, words, &filter, limit + 1).await?;
+        let facets = match filter.facets {
+            true => Some(store::facets::count(&mut conn, &selection).await?),
+            false => None,
+        };
+        Ok(Listing { rows: with_variants(&mut conn, rows).await?, corrected, facets })
+    }
+}
+
+/// The page by the words as they were typed; if a first page is empty, by the nearest words.
+async fn find(
+    conn: &mut AsyncPgConnection,
+    selection: &mut Selection,
+    words: Option<Vec<String>>,
+    filter: &Filter,
+    limit: usize,
+) -> Result<(Vec<Listed>, bool), ProductError> {
+    let after = filter.after.as_ref();
+    let Some(words) = words else {
+        return Ok((store::listing::page(conn, selection, filter.order, after, limit).await?, false));
+    };
+    if !filter.corrected {
+        selection.search = typed(&words);
+        let rows = store::listing::page(conn, selection, filter.order, after, limit).await?;
+        if !rows.is_empty() || after.is_some() {
+            return Ok((rows, false));
+        }
+    }
+    let Some(search) = corrected(conn, words).await? else { return Ok((Vec::new(), false)) };
+    selection.search = Some(search);
+    Ok((store::listing::page(conn, selection, filter.order, after, limit).await?, true))
+}
+
+fn typed(words: &[String]) -> Option<Search> {
+    let (last, before) = words.split_last()?;
+    Some(Search::Typed { before: before.to_vec(), last: last.clone() })
+}
+
+/// The search with each word that the catalogue does not have replaced by the nearest it has; `None`
+/// when there are no such words.
+async fn corrected(conn: &mut AsyncPgConnection, words: Vec<String>) -> Result<Option<Search>, ProductError> {
+    let near = store::words::near(conn, &words).await?;
+    let mut changed = false;
+    let groups = words
+        .into_iter()
+        .map(|typed| {
+            let candidates = near.iter().filter(|near| near.typed_word == typed).map(|near| near.word.as_str());
+            let nearest = spelling::nearest(&typed, candidates);
+            changed |= !nearest.is_empty();
+            let nearest: Vec<String> = nearest.into_iter().map(str::to_owned).collect();
+            // It may be a word of a description, which the vocabulary does not have.
+            std::iter::once(typed).chain(nearest).collect()
+        })
+        .collect();
+    Ok(changed.then_some(Search::AnyOf(groups)))
+}
+
+async fn with_variants(
+    conn: &mut AsyncPgConnection,
+    rows: Vec<Listed>,
+) -> Result<Vec<(Listed, WholeProduct)>, ProductError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.product.id).collect();
+    let mut variants: HashMap<Uuid, Vec<Variant>> = HashMap::new();
+    for variant in store::variants::of_products(conn, &ids).await? {
+        variants.entry(variant.product_id).or_default().push(variant);
+    }
+    let whole = |row: Listed| {
+        let product = row.product.clone();
+        let variants = variants.remove(&product.id).unwrap_or_default();
+        (row, WholeProduct { product, variants })
+    };
+    Ok(rows.into_iter().map(whole).collect())
+}

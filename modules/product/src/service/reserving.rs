@@ -1,0 +1,162 @@
+//! Reserving stock for orders, selling what was reserved, and undoing either. Every call can be
+//! repeated; each is one transaction that locks the order's reservation first.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use eshopz_kernel::OrderId;
+use eshopz_product_api::ReserveStock;
+use uuid::Uuid;
+
+use super::ProductService;
+use crate::domain::ReservationState;
+use crate::domain::stock::{by_variant, shortages};
+use crate::error::ProductError;
+use crate::store;
+
+/// Reservations that are freed in one transaction.
+const FREED_AT_ONCE: i64 = 100;
+
+impl ProductService {
+    /// Reserves all lines or none.
+    ///
+    /// # Errors
+    /// [`ProductError::InsufficientStock`]; [`ProductError::ReservationMismatch`] when the order holds
+    /// or bought other lines; [`ProductError::Field`] for quantities below 1.
+    pub(crate) async fn reserve_stock(&self, command: ReserveStock) -> Result<(), ProductError> {
+        if command.lines.iter().any(|line| line.quantity < 1) {
+            return Err(ProductError::field("/lines", "range", "must have quantities of 1 and more"));
+        }
+        let wanted = by_variant(&command.lines);
+        let (order, expires_at) = (command.order_id.uuid(), command.expires_at);
+        let mut conn = self.db.conn().await?;
+        (*conn)
+            .transaction(async |conn| {
+                if store::reservations::begin(conn, order, expires_at).await? {
+                    return hold(conn, order, &wanted).await;
+                }
+                reserve_again(conn, order, &wanted, expires_at).await
+            })
+            .await
+    }
+
+    /// Turns a reservation into a sale.
+    ///
+    /// # Errors
+    /// [`ProductError::NoReservation`]; [`ProductError::InsufficientStock`] when it was freed meanwhile
+    /// and others have taken the stock.
+    pub(crate) async fn sell_reserved(&self, order: OrderId) -> Result<(), ProductError> {
+        let id = order.uuid();
+        let mut conn = self.db.conn().await?;
+        (*conn)
+            .transaction(async |conn| {
+                let state = store::reservations::lock(conn, id).await?;
+                let held = match state.ok_or(ProductError::NoReservation(order))? {
+                    ReservationState::Sold => return Ok(()),
+                    ReservationState::Held => true,
+                    ReservationState::Released => false,
+                };
+                if held {
+                    store::reservations::lock_stock(conn, &[id]).await?;
+                } else {
+                    let lines = store::reservations::lines(conn, id).await?;
+                    lock_available(conn, &lines).await?;
+                }
+                store::reservations::sell(conn, id, held).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Frees what an order holds, or puts back what it bought.
+    ///
+    /// # Errors
+    /// The statements'.
+    pub(crate) async fn release_stock(&self, order: OrderId) -> Result<(), ProductError> {
+        let id = order.uuid();
+        let mut conn = self.db.conn().await?;
+        (*conn)
+            .transaction(async |conn| {
+                let sold = match store::reservations::lock(conn, id).await? {
+                    None | Some(ReservationState::Released) => return Ok(()),
+                    Some(ReservationState::Held) => false,
+                    Some(ReservationState::Sold) => true,
+                };
+                store::reservations::lock_stock(conn, &[id]).await?;
+                if sold {
+                    store::reservations::put_back(conn, id).await?;
+                } else {
+                    store::reservations::free(conn, &[id]).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Frees what is held past its deadline, some at a time, until nothing is.
+    ///
+    /// # Errors
+    /// The statements'.
+    pub(crate) async fn free_overdue(&self) -> Result<(), ProductError> {
+        loop {
+            let mut conn = self.db.conn().await?;
+            let freed = (*conn)
+                .transaction(async |conn| {
+                    let due = store::reservations::lock_due(conn, FREED_AT_ONCE).await?;
+                    if !due.is_empty() {
+                        store::reservations::lock_stock(conn, &due).await?;
+                        store::reservations::free(conn, &due).await?;
+                    }
+                    Ok::<_, ProductError>(i64::try_from(due.len()).unwrap_or(0))
+                })
+                .await?;
+            metrics::counter!("eshopz_product_reservations_expired_total").increment(freed.unsigned_abs());
+            if freed < FREED_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// An order that reserved before: the same lines are its own already, or are taken anew.
+async fn reserve_again(
+    conn: &mut AsyncPgConnection,
+    order: Uuid,
+    wanted: &BTreeMap<Uuid, i64>,
+    expires_at: DateTime<Utc>,
+) -> Result<(), ProductError> {
+    let state = store::reservations::lock(conn, order).await?;
+    let state = state.ok_or_else(|| ProductError::NoReservation(OrderId::from(order)))?;
+    let same = store::reservations::lines(conn, order).await? == *wanted;
+    match state {
+        ReservationState::Held | ReservationState::Sold if !same => {
+            Err(ProductError::ReservationMismatch(OrderId::from(order)))
+        }
+        ReservationState::Sold => Ok(()),
+        ReservationState::Held => {
+            store::reservations::set_held(conn, order, expires_at).await?;
+            Ok(())
+        }
+        ReservationState::Released => {
+            store::reservations::drop_lines(conn, order).await?;
+            store::reservations::set_held(conn, order, expires_at).await?;
+            hold(conn, order, wanted).await
+        }
+    }
+}
+
+/// Counts the lines as reserved, if all of them can be supplied.
+async fn hold(conn: &mut AsyncPgConnection, order: Uuid, wanted: &BTreeMap<Uuid, i64>) -> Result<(), ProductError> {
+    lock_available(conn, wanted).await?;
+    store::reservations::hold(conn, order, wanted).await?;
+    Ok(())
+}
+
+/// Locks the stock of the variants, if there is enough of each.
+async fn lock_available(conn: &mut AsyncPgConnection, wanted: &BTreeMap<Uuid, i64>) -> Result<(), ProductError> {
+    let variants: Vec<Uuid> = wanted.keys().copied().collect();
+    let levels = store::levels::lock(conn, &variants).await?;
+    let short = shortages(wanted, &levels);
+    if short.is_empty() { Ok(()) } else { Err(ProductError::InsufficientStock(short)) }
+}

@@ -1,0 +1,174 @@
+//! Statements on reservations. Everybody locks the reservation first, then the stock in the order of
+//! the variants' ids, so no two ever wait for each other.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::now;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Bool, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::prepared::prepared;
+use uuid::Uuid;
+
+use crate::domain::ReservationState;
+use crate::schema::{reservation_lines, reservations};
+
+/// Begins a reservation; false when the order has one already.
+pub async fn begin(conn: &mut AsyncPgConnection, order: Uuid, expires_at: DateTime<Utc>) -> QueryResult<bool> {
+    let begun = prepared(
+        sql_query(
+            "INSERT INTO reservations (order_id, state, expires_at) VALUES ($1, 'held', $2) ON CONFLICT DO NOTHING",
+        )
+        .bind::<SqlUuid, _>(order)
+        .bind::<Timestamptz, _>(expires_at),
+    )
+    .execute(conn)
+    .await?;
+    Ok(begun == 1)
+}
+
+/// Locks an order's reservation and says where it stands.
+pub async fn lock(conn: &mut AsyncPgConnection, order: Uuid) -> QueryResult<Option<ReservationState>> {
+    reservations::table.find(order).for_update().select(reservations::state).first(conn).await.optional()
+}
+
+/// What an order reserved, by variant.
+pub async fn lines(conn: &mut AsyncPgConnection, order: Uuid) -> QueryResult<BTreeMap<Uuid, i64>> {
+    let lines: Vec<(Uuid, i64)> = reservation_lines::table
+        .filter(reservation_lines::order_id.eq(order))
+        .select((reservation_lines::variant_id, reservation_lines::quantity))
+        .load(conn)
+        .await?;
+    Ok(lines.into_iter().collect())
+}
+
+/// Forgets what an order reserved once, to reserve anew.
+pub async fn drop_lines(conn: &mut AsyncPgConnection, order: Uuid) -> QueryResult<usize> {
+    diesel::delete(reservation_lines::table.filter(reservation_lines::order_id.eq(order))).execute(conn).await
+}
+
+/// Counts the lines in the stock, which is locked, and writes them down.
+pub async fn hold(conn: &mut AsyncPgConnection, order: Uuid, lines: &BTreeMap<Uuid, i64>) -> QueryResult<usize> {
+    let (variants, quantities): (Vec<Uuid>, Vec<i64>) = lines.iter().map(|(id, quantity)| (*id, *quantity)).unzip();
+    prepared(
+        sql_query(
+            "WITH line AS (SELECT * FROM unnest($2, $3) AS l (variant_id, quantity)), \
+             held AS ( \
+                UPDATE stock_levels s SET reserved = s.reserved + line.quantity FROM line \
+                WHERE s.variant_id = line.variant_id) \
+             INSERT INTO reservation_lines (order_id, variant_id, quantity) SELECT $1, variant_id, quantity FROM line",
+        )
+        .bind::<SqlUuid, _>(order)
+        .bind::<Array<SqlUuid>, _>(variants)
+        .bind::<Array<BigInt>, _>(quantities),
+    )
+    .execute(conn)
+    .await
+}
+
+/// Says where a reservation stands now, and until when.
+pub async fn set_held(conn: &mut AsyncPgConnection, order: Uuid, expires_at: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(reservations::table.find(order))
+        .set((
+            reservations::state.eq(ReservationState::Held),
+            reservations::expires_at.eq(expires_at),
+            reservations::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// Sells an order's lines from the stock, which is locked: `on_hand` falls, and `reserved` with it if
+/// the lines were held, and the ledger has it.
+pub async fn sell(conn: &mut AsyncPgConnection, order: Uuid, held: bool) -> QueryResult<usize> {
+    prepared(
+        sql_query(
+            "WITH sold AS ( \
+                UPDATE stock_levels s SET on_hand = s.on_hand - l.quantity, \
+                       reserved = s.reserved - CASE WHEN $2 THEN l.quantity ELSE 0 END \
+                FROM reservation_lines l WHERE l.order_id = $1 AND s.variant_id = l.variant_id \
+                RETURNING s.variant_id, l.quantity, s.on_hand), \
+             written AS ( \
+                INSERT INTO stock_movements (variant_id, delta, on_hand_after, kind, order_id, actor) \
+                SELECT variant_id, -quantity, on_hand, 'sale', $1, 'order' FROM sold) \
+             UPDATE reservations SET state = 'sold', updated_at = now() WHERE order_id = $1",
+        )
+        .bind::<SqlUuid, _>(order)
+        .bind::<Bool, _>(held),
+    )
+    .execute(conn)
+    .await
+}
+
+/// Puts an order's sold lines back into the stock, which is locked, with movements.
+pub async fn put_back(conn: &mut AsyncPgConnection, order: Uuid) -> QueryResult<usize> {
+    prepared(
+        sql_query(
+            "WITH back AS ( \
+                UPDATE stock_levels s SET on_hand = s.on_hand + l.quantity \
+                FROM reservation_lines l WHERE l.order_id = $1 AND s.variant_id = l.variant_id \
+                RETURNING s.variant_id, l.quantity, s.on_hand), \
+             written AS ( \
+                INSERT INTO stock_movements (variant_id, delta, on_hand_after, kind, order_id, actor) \
+                SELECT variant_id, quantity, on_hand, 'return', $1, 'order' FROM back) \
+             UPDATE reservations SET state = 'released', updated_at = now() WHERE order_id = $1",
+        )
+        .bind::<SqlUuid, _>(order),
+    )
+    .execute(conn)
+    .await
+}
+
+/// Locks the stock that these orders hold, in the order of the variants' ids.
+pub async fn lock_stock(conn: &mut AsyncPgConnection, orders: &[Uuid]) -> QueryResult<usize> {
+    prepared(
+        sql_query(
+            "SELECT s.variant_id FROM stock_levels s \
+             WHERE s.variant_id IN (SELECT variant_id FROM reservation_lines WHERE order_id = ANY($1)) \
+             ORDER BY s.variant_id FOR UPDATE",
+        )
+        .bind::<Array<SqlUuid>, _>(orders),
+    )
+    .execute(conn)
+    .await
+}
+
+/// Frees what these orders hold. Their reservations and the stock are locked.
+pub async fn free(conn: &mut AsyncPgConnection, orders: &[Uuid]) -> QueryResult<usize> {
+    prepared(
+        sql_query(
+            "WITH line AS ( \
+                SELECT variant_id, sum(quantity)::bigint AS quantity FROM reservation_lines \
+                WHERE order_id = ANY($1) GROUP BY variant_id), \
+             freed AS ( \
+                UPDATE stock_levels s SET reserved = s.reserved - line.quantity FROM line \
+                WHERE s.variant_id = line.variant_id) \
+             UPDATE reservations SET state = 'released', updated_at = now() WHERE order_id = ANY($1)",
+        )
+        .bind::<Array<SqlUuid>, _>(orders),
+    )
+    .execute(conn)
+    .await
+}
+
+/// Locks reservations that are held past their deadline, oldest first, passing over those that
+/// somebody else works on.
+pub async fn lock_due(conn: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<Uuid>> {
+    #[derive(QueryableByName)]
+    struct Due {
+        #[diesel(sql_type = SqlUuid)]
+        order_id: Uuid,
+    }
+    let due: Vec<Due> = prepared(
+        sql_query(
+            "SELECT order_id FROM reservations WHERE state = 'held' AND expires_at <= now() \
+             ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED",
+        )
+        .bind::<BigInt, _>(limit),
+    )
+    .load(conn)
+    .await?;
+    Ok(due.into_iter().map(|due| due.order_id).collect())
+}

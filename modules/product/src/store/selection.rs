@@ -1,0 +1,179 @@
+//! Which products are meant: filters and a search, as SQL with its binds.
+//!
+//! The text is put together from constants; what comes from outside is bound. It is not kept as a
+//! prepared statement: PostgreSQL plans it for the values at hand, which differ widely in how many
+//! products they leave.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
+use diesel::sql_query;
+use diesel::sql_types::{Array, BigInt, Float, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use crate::domain::Status;
+
+/// Which products; what is `None` or empty leaves them all.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    pub status: Option<Status>,
+    pub search: Option<Search>,
+    /// One of these categories.
+    pub categories: Option<Vec<Uuid>>,
+    pub vendor: Option<String>,
+    pub product_type: Option<String>,
+    /// All of these tags.
+    pub tags: Vec<String>,
+    /// The lowest price of the product is from this on.
+    pub min_price: Option<i64>,
+    /// The lowest price of the product is up to this.
+    pub max_price: Option<i64>,
+    /// A variant is available, or may be sold beyond the stock.
+    pub in_stock: Option<bool>,
+}
+
+/// What is searched for. Words are letters and digits only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// All words, the last of which may not be finished.
+    Typed { before: Vec<String>, last: String },
+    /// For each word one of several.
+    AnyOf(Vec<Vec<String>>),
+}
+
+/// A value that is bound.
+#[derive(Clone, Debug)]
+pub enum Bind {
+    Text(String),
+    Texts(Vec<String>),
+    Uuid(Uuid),
+    Uuids(Vec<Uuid>),
+    Number(i64),
+    Rank(f32),
+    Time(DateTime<Utc>),
+}
+
+/// The values of a statement that is being written.
+#[derive(Clone, Debug, Default)]
+pub struct Binds(Vec<Bind>);
+
+impl Binds {
+    /// Takes a value in and returns its placeholder.
+    pub fn add(&mut self, bind: Bind) -> String {
+        self.0.push(bind);
+        format!("${}", self.0.len())
+    }
+
+    /// The statement with its values.
+    pub fn apply(self, statement: String) -> BoxedSqlQuery<'static, Pg, SqlQuery> {
+        self.0.into_iter().fold(sql_query(statement).into_boxed::<Pg>(), |query, bind| match bind {
+            Bind::Text(value) => query.bind::<Text, _>(value),
+            Bind::Texts(value) => query.bind::<Array<Text>, _>(value),
+            Bind::Uuid(value) => query.bind::<SqlUuid, _>(value),
+            Bind::Uuids(value) => query.bind::<Array<SqlUuid>, _>(value),
+            Bind::Number(value) => query.bind::<BigInt, _>(value),
+            Bind::Rank(value) => query.bind::<Float, _>(value),
+            Bind::Time(value) => query.bind::<Timestamptz, _>(value),
+        })
+    }
+}
+
+impl Search {
+    /// The `tsquery`. Stemmed words find their other forms; a word that is still being typed finds
+    /// those that begin with it. One that the stemmer leaves out, such as "for", is left out.
+    pub fn tsquery(&self, binds: &mut Binds) -> String {
+        match self {
+            Self::Typed { before, last } => {
+                let before = binds.add(Bind::Text(all_of(before.iter().map(|word| quoted(word)))));
+                let whole = binds.add(Bind::Text(quoted(last)));
+                let begun = binds.add(Bind::Text(format!("{}:*", quoted(last))));
+                let stem = |words: &str| format!("to_tsquery('pg_catalog.english', {words})");
+                let (before, whole) = (stem(&before), stem(&whole));
+                format!(
+                    "CASE WHEN numnode({whole}) = 0 AND numnode({before}) > 0 THEN {before} \
+                     ELSE {before} && ({whole} || to_tsquery('pg_catalog.simple', {begun})) END"
+                )
+            }
+            Self::AnyOf(groups) => {
+                let any_of = |words: &Vec<String>| {
+                    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+                    format!("({})", words.join(" | "))
+                };
+                let text = binds.add(Bind::Text(all_of(groups.iter().map(any_of))));
+                format!("to_tsquery('pg_catalog.english', {text})")
+            }
+        }
+    }
+}
+
+fn all_of(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(" & ")
+}
+
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "''"))
+}
+
+impl Selection {
+    /// The condition on `products p`, without the search.
+    pub fn condition(&self, binds: &mut Binds) -> String {
+        let mut all: Vec<String> = Vec::new();
+        if let Some(status) = self.status {
+            // Not bound: the planner knows how many have it.
+            all.push(format!("p.status = '{}'", status.as_str()));
+        }
+        if let Some(ids) = &self.categories {
+            all.push(format!("p.category_id = ANY({})", binds.add(Bind::Uuids(ids.clone()))));
+        }
+        if let Some(vendor) = &self.vendor {
+            all.push(format!("p.vendor = {}", binds.add(Bind::Text(vendor.clone()))));
+        }
+        if let Some(product_type) = &self.product_type {
+            all.push(format!("p.product_type = {}", binds.add(Bind::Text(product_type.clone()))));
+        }
+        if !self.tags.is_empty() {
+            all.push(format!("p.tags @> {}", binds.add(Bind::Texts(self.tags.clone()))));
+        }
+        if let Some(price) = self.min_price {
+            all.push(format!("p.price_min_minor >= {}", binds.add(Bind::Number(price))));
+        }
+        if let Some(price) = self.max_price {
+            all.push(format!("p.price_min_minor <= {}", binds.add(Bind::Number(price))));
+        }
+        if let Some(in_stock) = self.in_stock {
+            let not = if in_stock { "" } else { "NOT " };
+            all.push(format!(
+                "{not}EXISTS (SELECT FROM variants v JOIN stock_levels s ON s.variant_id = v.id \
+                 WHERE v.product_id = p.id AND (s.backorder OR s.on_hand > s.reserved))"
+            ));
+        }
+        if all.is_empty() { "true".to_owned() } else { all.join(" AND ") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_bound_and_never_part_of_the_text() {
+        let selection = Selection {
+            vendor: Some("x' OR true --".to_owned()),
+            tags: vec!["a".to_owned()],
+            min_price: Some(5),
+            ..Selection::default()
+        };
+        let mut binds = Binds::default();
+        let text = selection.condition(&mut binds);
+        assert_eq!(text, "p.vendor = $1 AND p.tags @> $2 AND p.price_min_minor >= $3");
+        assert_eq!(Selection::default().condition(&mut Binds::default()), "true");
+    }
+
+    #[test]
+    fn words_are_operands_of_a_tsquery() {
+        let mut binds = Binds::default();
+        Search::AnyOf(vec![vec!["blu".to_owned(), "blue".to_owned()], vec!["shirt".to_owned()]]).tsquery(&mut binds);
+        let Some(Bind::Text(text)) = binds.0.first() else { panic!("no bind") };
+        assert_eq!(text, "('blu' | 'blue') & ('shirt')");
+    }
+}

@@ -1,0 +1,116 @@
+//! `eshopz verify` for the catalogue: whether stock, ledger and reservations agree.
+//!
+//! Each rule is one statement, so it sees one moment, however busy the shop is.
+
+use diesel::QueryableByName;
+use diesel::result::Error as DieselError;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::books::{Finding, Report};
+use eshopz_platform::events::health;
+
+const MODULE: &str = "product";
+
+/// A rule, the table whose rows it is about, and the query for the rows that break it.
+struct Rule {
+    check: &'static str,
+    table: &'static str,
+    broken: &'static str,
+}
+
+const RULES: [Rule; 7] = [
+    Rule {
+        check: "stock_ledger",
+        table: "stock_levels",
+        broken: "SELECT s.variant_id::text AS subject, format('on_hand is %s, its movements sum up to %s', s.on_hand, \
+                        coalesce(m.total, 0)) AS detail \
+                 FROM stock_levels s LEFT JOIN ( \
+                    SELECT variant_id, sum(delta) AS total FROM stock_movements GROUP BY variant_id \
+                 ) m USING (variant_id) WHERE s.on_hand <> coalesce(m.total, 0)",
+    },
+    Rule {
+        check: "stock_reserved",
+        table: "stock_levels",
+        broken: "SELECT variant_id::text AS subject, format('reserved is %s, orders hold %s', \
+                        coalesce(s.reserved, 0), coalesce(h.total, 0)) AS detail \
+                 FROM stock_levels s FULL JOIN ( \
+                    SELECT l.variant_id, sum(l.quantity) AS total \
+                    FROM reservation_lines l JOIN reservations r USING (order_id) \
+                    WHERE r.state = 'held' GROUP BY l.variant_id \
+                 ) h USING (variant_id) WHERE coalesce(s.reserved, 0) <> coalesce(h.total, 0)",
+    },
+    Rule {
+        check: "stock_not_oversold",
+        table: "stock_levels",
+        broken: "SELECT variant_id::text AS subject, format('reserved is %s of %s on hand', reserved, on_hand) AS detail \
+                 FROM stock_levels WHERE NOT backorder AND reserved > on_hand",
+    },
+    Rule {
+        check: "stock_sold",
+        table: "reservations",
+        broken: "SELECT order_id::text AS subject, format('%s of %s: its reservation says %s, its movements %s', \
+                        coalesce(l.quantity, 0), variant_id, coalesce(l.quantity, 0), coalesce(-m.total, 0)) AS detail \
+                 FROM (SELECT l.order_id, l.variant_id, l.quantity FROM reservation_lines l \
+                       JOIN reservations r USING (order_id) WHERE r.state = 'sold') l \
+                 FULL JOIN (SELECT order_id, variant_id, sum(delta) AS total FROM stock_movements \
+                            WHERE order_id IS NOT NULL GROUP BY order_id, variant_id HAVING sum(delta) <> 0) m \
+                 USING (order_id, variant_id) WHERE coalesce(l.quantity, 0) <> coalesce(-m.total, 0)",
+    },
+    Rule {
+        check: "stock_of_every_variant",
+        table: "variants",
+        broken: "SELECT v.id::text AS subject, 'has no stock level' AS detail \
+                 FROM variants v LEFT JOIN stock_levels s ON s.variant_id = v.id WHERE s.variant_id IS NULL",
+    },
+    Rule {
+        check: "price_range",
+        table: "products",
+        broken: "SELECT p.id::text AS subject, format('prices from %s to %s, its variants from %s to %s', \
+                        p.price_min_minor, p.price_max_minor, v.lowest, v.highest) AS detail \
+                 FROM products p LEFT JOIN ( \
+                    SELECT product_id, min(price_minor) AS lowest, max(price_minor) AS highest \
+                    FROM variants GROUP BY product_id \
+                 ) v ON v.product_id = p.id \
+                 WHERE (p.price_min_minor, p.price_max_minor) IS DISTINCT FROM (v.lowest, v.highest)",
+    },
+    Rule {
+        // The job that frees them runs every ten seconds.
+        check: "reservations_freed",
+        table: "reservations",
+        broken: "SELECT order_id::text AS subject, format('is still held, its time was up at %s', expires_at) AS detail \
+                 FROM reservations WHERE state = 'held' AND expires_at < now() - interval '15 minutes'",
+    },
+];
+
+#[derive(QueryableByName)]
+struct Broken {
+    #[diesel(sql_type = Text)]
+    subject: String,
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+/// Checks the catalogue and the module's events.
+pub async fn books(conn: &mut AsyncPgConnection) -> Result<Report, DieselError> {
+    let mut report = Report::default();
+    for Rule { check, table, broken } in RULES {
+        let count: Count = sql_query(format!("SELECT count(*) AS rows FROM {table}")).get_result(conn).await?;
+        let broken: Vec<Broken> = sql_query(broken).load(conn).await?;
+        report.checked.push((MODULE, check, count.rows));
+        report.findings.extend(broken.into_iter().map(|Broken { subject, detail }| Finding {
+            module: MODULE,
+            check,
+            subject,
+            detail,
+        }));
+    }
+    report.merge(health::audit(conn, MODULE).await?);
+    Ok(report)
+}

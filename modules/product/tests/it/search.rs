@@ -1,0 +1,97 @@
+//! Searching, also with typing errors.
+
+use serde_json::json;
+
+use crate::shop::{Shop, usd};
+
+async fn filled() -> Shop {
+    let shop = Shop::open().await;
+    for (title, vendor, kind, tags, description) in [
+        ("Blue Shirt", "Northwind", "Shirts", json!(["cotton"]), "<p>For the office &amp; the beach.</p>"),
+        ("Red Shirt", "Northwind", "Shirts", json!(["cotton"]), "Like the blue one, but red."),
+        ("Leather Jacket", "Acme", "Jackets", json!(["biker"]), "Heavy."),
+        ("Rain Jackets, set of two", "Acme", "Jackets", json!([]), "Waterproof university wear."),
+        ("Café Table", "Müller", "Furniture", json!(["oak"]), "Solid <b>wood</b>."),
+    ] {
+        let body = json!({"title": title, "vendor": vendor, "product_type": kind, "tags": tags, "description": description,
+                          "variants": [{"price": usd(1000), "sku": title.to_uppercase().replace(' ', "-")}]});
+        shop.product(body).await;
+    }
+    shop
+}
+
+#[tokio::test]
+async fn words_are_found_wherever_they_are() {
+    let shop = filled().await;
+    for (q, first) in [
+        ("blue+shirt", "Blue Shirt"),
+        ("shirts+blue", "Blue Shirt"),
+        ("leather", "Leather Jacket"),
+        ("northwind+red", "Red Shirt"),
+        ("biker", "Leather Jacket"),
+        ("beach", "Blue Shirt"),
+        ("oak", "Café Table"),
+        ("CAF%C3%89", "Café Table"),
+        ("m%C3%BCller", "Café Table"),
+        ("LEATHER-JACKET", "Leather Jacket"),
+        ("wood", "Café Table"),
+        // Not finished yet.
+        ("blu", "Blue Shirt"),
+        ("leath", "Leather Jacket"),
+        ("blue+shi", "Blue Shirt"),
+        ("northw", "Red Shirt"),
+        // "for" says nothing.
+        ("shirt+for+beach", "Blue Shirt"),
+    ] {
+        assert_eq!(shop.titles(&format!("q={q}")).await.first().map(String::as_str), Some(first), "{q}");
+    }
+    // The title counts for more than the description.
+    assert_eq!(shop.titles("q=blue").await, ["Blue Shirt", "Red Shirt"]);
+    assert_eq!(shop.titles("q=shirt&sort=title").await, ["Blue Shirt", "Red Shirt"]);
+    assert_eq!(shop.titles("q=jacket&vendor=Acme&sort=title").await, ["Leather Jacket", "Rain Jackets, set of two"]);
+}
+
+#[tokio::test]
+async fn typing_errors_are_forgiven() {
+    let shop = filled().await;
+    for (q, found) in [
+        ("blu+shrit", vec!["Blue Shirt", "Red Shirt"]),
+        ("jaket&sort=title", vec!["Leather Jacket", "Rain Jackets, set of two"]),
+        ("lether+jakcet", vec!["Leather Jacket"]),
+        ("norhtwind&sort=title", vec!["Blue Shirt", "Red Shirt"]),
+        ("cafe+tabel", vec!["Café Table"]),
+        // "beach" is a word of a description only.
+        ("beach+shrit", vec!["Blue Shirt"]),
+    ] {
+        assert_eq!(shop.titles(&format!("q={q}")).await, found, "{q}");
+    }
+    assert_eq!(shop.all_titles("q=shrit", 1).await.len(), 2, "the next page is corrected too");
+}
+
+#[tokio::test]
+async fn nonsense_finds_nothing_and_does_no_harm() {
+    let shop = filled().await;
+    for q in [
+        "xqzvwk", "blue+xqzvwk", "%27%3B+DROP+TABLE+products%3B--", "%21%21%21", "%26+%7C+%3A%2A", "%28blue", "%3C-%3E",
+        "%00x", "%25%25%25", "%5C", "%F0%9F%98%80", "the", "", "a%3A%2A%26%21b", "blue%27%27%3A%3A",
+    ] {
+        let answer = shop.get(&format!("/products?q={q}&facets=true")).await;
+        assert!(matches!(answer.status, 200 | 422), "{q}: {}", answer.text);
+        if q.starts_with("xqz") || q.ends_with("xqzvwk") || q == "%21%21%21" {
+            assert_eq!(answer.json()["items"], json!([]), "{q}");
+        }
+    }
+    assert_eq!(shop.titles("q=%28office+%26+shirt%29%3A%2A%21").await, ["Blue Shirt"], "punctuation is no syntax");
+    assert_eq!(shop.get(&format!("/products?q={}", "x".repeat(201))).await.status, 422);
+}
+
+#[tokio::test]
+async fn what_is_changed_is_found_anew() {
+    let shop = filled().await;
+    let id = shop.get("/products/blue-shirt").await.json()["id"].as_str().unwrap().to_owned();
+    shop.admin("PATCH", &format!("/products/{id}"), Some(json!({"title": "Turquoise Blouse"}))).await;
+    assert_eq!(shop.titles("q=turquoise").await, ["Turquoise Blouse"]);
+    assert_eq!(shop.titles("q=turqoise").await, ["Turquoise Blouse"], "new words are known at once");
+    shop.admin("DELETE", &format!("/products/{id}"), None).await;
+    assert_eq!(shop.titles("q=turquoise").await, Vec::<String>::new());
+}
