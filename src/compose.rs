@@ -71,10 +71,8 @@ pub fn compose(database: &Database, settings: &Settings) -> anyhow::Result<Shop>
             ..OrderSettings::default()
         },
     });
-    let pools = Module::ALL
-        .into_iter()
-        .map(|module| Ok((module, database.db(module)?)))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let pools =
+        Module::ALL.into_iter().map(|module| Ok((module, database.db(module)?))).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Shop { user, product, cart, payment, order, pools })
 }
 

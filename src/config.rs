@@ -254,8 +254,14 @@ pub struct RuntimeArgs {
     pub gateway_timeout_ms: u64,
 
     /// Signs the sandbox gateway's webhooks.
-    #[arg(long, env = "ESHOPZ_WEBHOOK_SECRET", default_value = "whsec_sandbox", hide_env_values = true, global = true,
-          hide_short_help = true)]
+    #[arg(
+        long,
+        env = "ESHOPZ_WEBHOOK_SECRET",
+        default_value = "whsec_sandbox",
+        hide_env_values = true,
+        global = true,
+        hide_short_help = true
+    )]
     pub webhook_secret: String,
 
     /// The general limit per client address; on in production, off in development.

@@ -197,6 +197,9 @@ fn each_operation(root: &mut Map<String, Value>, complete: fn(&str, &str, &mut M
 fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let admin = operation.get("description").and_then(Value::as_str).is_some_and(|text| text.contains("Admin."))
         || operation.get("summary").and_then(Value::as_str).is_some_and(|text| text.contains("Admin."));
+    if let Some(Value::String(summary)) = operation.get_mut("summary") {
+        *summary = summary.trim_end_matches('.').to_owned();
+    }
     let has_body = operation.contains_key("requestBody");
     let has_query = operation
         .get("parameters")

@@ -158,7 +158,9 @@ fn sources() -> Vec<(String, String)> {
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines()
         .filter(|path| !path.split('/').any(|part| part == "tests" || part == "testkit"))
-        .filter_map(|path| Some((path.to_owned(), fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()?)))
+        .filter_map(|path| {
+            Some((path.to_owned(), fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).ok()?))
+        })
         .collect()
 }
 
@@ -175,8 +177,15 @@ fn every_problem_code_is_in_the_catalogue() {
     for module in Module::ALL {
         known.extend(eshopz::openapi::problems_of(module).iter().map(|problem| problem.code));
     }
-    let constructors = ["Fault::malformed(", "Fault::unauthenticated(", "Fault::payment_declined(", "Fault::forbidden(",
-        "Fault::conflict(", "Fault::invalid(", "Fault::precondition_required("];
+    let constructors = [
+        "Fault::malformed(",
+        "Fault::unauthenticated(",
+        "Fault::payment_declined(",
+        "Fault::forbidden(",
+        "Fault::conflict(",
+        "Fault::invalid(",
+        "Fault::precondition_required(",
+    ];
     let mut missing = BTreeSet::new();
     for (path, text) in sources() {
         for constructor in constructors {

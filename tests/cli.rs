@@ -22,8 +22,16 @@ fn wrong_calls_exit_with_two() {
 fn help_names_every_variable() {
     let help = text(&run("", &["serve", "--help"], ""));
     for variable in [
-        "ESHOPZ_DATABASE_URL", "ESHOPZ_ORDER_DATABASE_URL", "ESHOPZ_REDIS_URL", "ESHOPZ_ENV", "ESHOPZ_EVENTS",
-        "ESHOPZ_SECRETS", "ESHOPZ_PAYMENT_GATEWAY", "ESHOPZ_RATE_LIMIT", "ESHOPZ_LISTEN", "ESHOPZ_MODULES",
+        "ESHOPZ_DATABASE_URL",
+        "ESHOPZ_ORDER_DATABASE_URL",
+        "ESHOPZ_REDIS_URL",
+        "ESHOPZ_ENV",
+        "ESHOPZ_EVENTS",
+        "ESHOPZ_SECRETS",
+        "ESHOPZ_PAYMENT_GATEWAY",
+        "ESHOPZ_RATE_LIMIT",
+        "ESHOPZ_LISTEN",
+        "ESHOPZ_MODULES",
     ] {
         assert!(help.contains(variable), "{variable} is not in --help");
     }
@@ -43,6 +51,7 @@ fn modules_and_configuration_are_shown() {
 fn an_unreachable_database_is_one_line() {
     let output = run("postgres://nobody@127.0.0.1:1/none", &["verify"], "");
     assert_eq!(output.status.code(), Some(1));
-    let lines: Vec<String> = text(&output).lines().filter(|line| line.starts_with("eshopz:")).map(str::to_owned).collect();
+    let lines: Vec<String> =
+        text(&output).lines().filter(|line| line.starts_with("eshopz:")).map(str::to_owned).collect();
     assert_eq!(lines.len(), 1, "{}", text(&output));
 }

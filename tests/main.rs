@@ -1,6 +1,14 @@
 //! Tests of the whole: the house's walls, the documents, the migrations, the command line, and the
 //! shop as its users meet it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what it expects by failing"
+)]
+
 mod architecture;
 mod cli;
 mod documents;

@@ -61,7 +61,10 @@ async fn roles_see_their_own_schema_only() {
     for module in Module::ALL {
         for other in Module::ALL {
             let tables = owner
-                .query("SELECT table_name::text FROM information_schema.tables WHERE table_schema = $1", &[&other.schema()])
+                .query(
+                    "SELECT table_name::text FROM information_schema.tables WHERE table_schema = $1",
+                    &[&other.schema()],
+                )
                 .await
                 .unwrap();
             assert!(!tables.is_empty(), "{other} has no tables");
@@ -148,7 +151,9 @@ async fn diesels_picture_is_what_the_migrations_make() {
                 };
                 let (udt, null): (String, String) = (row.get(0), row.get(1));
                 if diesel_type(&udt) != kind || (null == "YES") != nullable {
-                    wrong.push(format!("{module}: {table}.{column} is {udt} (null: {null}), drawn as {kind} {nullable}"));
+                    wrong.push(format!(
+                        "{module}: {table}.{column} is {udt} (null: {null}), drawn as {kind} {nullable}"
+                    ));
                 }
             }
         }

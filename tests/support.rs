@@ -102,7 +102,9 @@ impl Server {
             .spawn()
             .unwrap();
         let stderr = child.stderr.take().unwrap();
-        std::thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| eprintln!("{line}")));
+        std::thread::spawn(move || {
+            BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| eprintln!("{line}"))
+        });
         let mut server = Self {
             base: format!("http://127.0.0.1:{port}"),
             management: format!("http://127.0.0.1:{}", port + 6_000),
@@ -118,11 +120,9 @@ impl Server {
     async fn wait_until_ready(&mut self, started: Instant) {
         let url = format!("{}/health/ready", self.management);
         while started.elapsed() < Duration::from_secs(60) {
-            if let Ok(response) = self.client.get(&url).send().await {
-                if response.status().is_success() {
-                    self.boot = started.elapsed();
-                    return;
-                }
+            if self.client.get(&url).send().await.is_ok_and(|response| response.status().is_success()) {
+                self.boot = started.elapsed();
+                return;
             }
             assert!(self.child.try_wait().unwrap().is_none(), "the server ended before it was ready");
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -55,7 +55,11 @@ pub fn run(args: &OpenapiArgs) -> anyhow::Result<()> {
         }
     }
     if !stale.is_empty() {
-        bail!("not what the code describes: {}; mend with `eshopz openapi --out {}`", stale.join(", "), folder.display());
+        bail!(
+            "not what the code describes: {}; mend with `eshopz openapi --out {}`",
+            stale.join(", "),
+            folder.display()
+        );
     }
     Ok(())
 }

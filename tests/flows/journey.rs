@@ -56,7 +56,8 @@ async fn guest_to_customer_to_delivered() {
     let by_number = format!("/api/v1/orders/{}", placed["number"].as_str().unwrap());
     let read = shop.send("GET", &by_number, &[("authorization", &ada)], None).await.expect(200);
     assert_eq!(read["status"], "delivered");
-    let timeline = shop.send("GET", &format!("{location}/timeline"), &[("authorization", &ada)], None).await.expect(200);
+    let timeline =
+        shop.send("GET", &format!("{location}/timeline"), &[("authorization", &ada)], None).await.expect(200);
     assert!(timeline["items"].as_array().unwrap().len() >= 4, "{timeline}");
     assert_eq!(shop.verify(), Vec::<Value>::new());
 }
@@ -97,7 +98,8 @@ async fn declined_then_paid_then_refunded_in_part() {
     assert_eq!((over.status, over.body["code"].as_str()), (409, Some("refund_exceeds_captured")));
     let read = shop.send("GET", &path, &[("x-order-token", token)], None).await.expect(200);
     assert_eq!(read["payment"]["refunded_amount"]["amount"], 1_000);
-    let history = shop.send("GET", &format!("{payment}/transactions"), &[("x-order-token", token)], None).await.expect(200);
+    let history =
+        shop.send("GET", &format!("{payment}/transactions"), &[("x-order-token", token)], None).await.expect(200);
     assert!(history["items"].as_array().unwrap().len() >= 3, "{history}");
     assert_eq!(shop.verify(), Vec::<Value>::new());
 }
@@ -117,7 +119,8 @@ async fn cancelled_with_stock_and_money_back() {
     let token = order["token"].as_str().unwrap();
     let path = format!("/api/v1/orders/{}", id(&order));
     let reason = json!({"reason": "changed my mind"});
-    let cancelled = shop.send("POST", &format!("{path}/cancel"), &[("x-order-token", token)], Some(reason)).await.expect(200);
+    let cancelled =
+        shop.send("POST", &format!("{path}/cancel"), &[("x-order-token", token)], Some(reason)).await.expect(200);
     assert_eq!(cancelled["status"], "cancelled");
     let read = shop
         .until(&path, &[("x-order-token", token)], |order| order["payment"]["refunded_amount"]["amount"] == 14_700)

@@ -31,7 +31,12 @@ async fn two_hundred_buyers_for_ten() {
         }
     }))
     .await;
-    assert_eq!((count(&answers, 201), count(&answers, 409)), (10, 190), "{:?}", answers.iter().map(|a| a.status).collect::<Vec<_>>());
+    assert_eq!(
+        (count(&answers, 201), count(&answers, 409)),
+        (10, 190),
+        "{:?}",
+        answers.iter().map(|a| a.status).collect::<Vec<_>>()
+    );
     assert!(answers.iter().filter(|a| a.status == 409).all(|a| a.body["code"] == "insufficient_stock"));
     assert_eq!(shop.verify(), Vec::<Value>::new());
 }

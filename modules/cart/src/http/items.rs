@@ -17,6 +17,8 @@ use crate::service::CartService;
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddCartItem {
+    /// The example is the demo catalogue's Classic Cotton T-Shirt in M.
+    #[schema(value_type = uuid::Uuid, example = "019a0000-0000-7000-8000-000000000002")]
     pub variant_id: VariantId,
     /// Added to what the line has already.
     #[validate(range(min = 1))]

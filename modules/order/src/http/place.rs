@@ -72,6 +72,7 @@ pub struct PlaceOrderBody {
         (status = 200, body = OrderView, description = "The order that this cart has made before."),
         (status = 402, body = Problem, description = "Declined, with the gateway's reason as `code`. The order \
             stands, as `order`, and waits for another payment method."),
+        (status = 404, body = Problem, description = "The cart does not exist, or it is not yours."),
         (status = 409, body = Problem, description = "`cart_empty`; `cart_changed`: the total is not \
             `expected_total`, see `total`; `insufficient_stock`: see `lines`; `idempotency_in_progress`."),
         (status = 428, body = Problem, description = "`idempotency_key_required`."),

@@ -1,6 +1,7 @@
 //! The products made by hand: always the first, always the same, for examples to name.
 
 use eshopz_kernel::Currency;
+use uuid::Uuid;
 
 use super::product::minor;
 use crate::domain::Image;
@@ -151,11 +152,19 @@ pub fn count() -> u64 {
     u64::try_from(CLASSICS.len()).unwrap_or(0)
 }
 
+/// An id that the documentation can name: a UUIDv7 whose last groups are the product's number and the
+/// variant's position.
+fn fixed_id(number: u64, position: i32) -> Uuid {
+    const FIRST: u128 = 0x019a_0000_0000_7000_8000_0000_0000_0000;
+    Uuid::from_u128(FIRST | (u128::from(number) << 16) | u128::try_from(position).unwrap_or(0))
+}
+
 /// The one of a number from 0, while there is one.
 pub fn make(number: u64, currency: Currency, tree: &mut CategoryTree) -> Option<ProductState> {
     let classic = CLASSICS.get(usize::try_from(number).ok()?)?;
     let owned = |texts: &[&str]| -> Vec<String> { texts.iter().map(|text| (*text).to_owned()).collect() };
     let mut product = ProductState::new(classic.handle);
+    product.id = fixed_id(number, 0);
     classic.title.clone_into(&mut product.title);
     product.description = format!("<p>{}</p>", classic.told);
     classic.vendor.clone_into(&mut product.vendor);
@@ -166,6 +175,7 @@ pub fn make(number: u64, currency: Currency, tree: &mut CategoryTree) -> Option<
     product.images.push(Image { url, alt: classic.title.to_owned() });
     for (position, (values, sku, price, on_hand)) in (1..).zip(classic.rows) {
         let mut variant = VariantState::new(owned(values), minor(*price, 99, currency), position);
+        variant.id = fixed_id(number, position);
         variant.sku = Some((*sku).to_owned());
         variant.grams = classic.grams;
         variant.stock = Level { on_hand: *on_hand, reserved: 0, backorder: classic.backorder };

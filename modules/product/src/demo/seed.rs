@@ -7,6 +7,7 @@ use eshopz_kernel::Currency;
 use eshopz_platform::db::Db;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{classics, kinds::KINDS, product};
 use crate::error::ProductError;
@@ -93,15 +94,17 @@ async fn insert(db: &Db, made: Vec<ProductState>) -> Result<DemoReport, ProductE
     conn.transaction(async |conn| insert_missing(conn, made).await).await
 }
 
-/// Leaves out those whose handle or SKU is there.
+/// Leaves out those whose id, handle or SKU is there.
 async fn insert_missing(conn: &mut AsyncPgConnection, made: Vec<ProductState>) -> Result<DemoReport, ProductError> {
     let handles: Vec<&str> = made.iter().map(|product| product.handle.as_str()).collect();
     let known: HashSet<String> = load::known_handles(conn, &handles).await?.into_iter().collect();
+    let ids: Vec<Uuid> = made.iter().map(|product| product.id).collect();
+    let ids: HashSet<Uuid> = load::known_ids(conn, &ids).await?.into_iter().collect();
     let skus = || made.iter().flat_map(|product| &product.variants).filter_map(|variant| variant.sku.as_deref());
     let taken = load::sku_owners(conn, &skus().collect::<Vec<_>>()).await?;
     let is_free = |product: &ProductState| {
         let mut skus = product.variants.iter().filter_map(|variant| variant.sku.as_ref());
-        !known.contains(&product.handle) && !skus.any(|sku| taken.contains_key(sku))
+        !known.contains(&product.handle) && !ids.contains(&product.id) && !skus.any(|sku| taken.contains_key(sku))
     };
     let (fresh, rest): (Vec<ProductState>, Vec<ProductState>) = made.into_iter().partition(is_free);
     write::write(conn, &[], &Changes::all_new(&fresh)).await?;

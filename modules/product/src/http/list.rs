@@ -70,8 +70,8 @@ pub struct ProductQuery {
     /// For admins, who see products of every status without it.
     #[param(inline)]
     pub status: Option<Status>,
-    /// `relevance` is for searches, and then the default; without one it is `-created_at`. Relevance is
-    /// judged over the newest 2,000 products that match.
+    /// `relevance` is for searches, and then the default; without one it is `-created_at`. Of very many
+    /// matches the best of the newest thousand come first, then those of the next.
     #[param(inline)]
     pub sort: Option<Sort>,
     /// Adds `facets`: what the products have in common, with counts.
@@ -123,18 +123,10 @@ pub struct ProductPage {
 #[derive(Debug, Serialize, Deserialize)]
 struct Place {
     sort: Sort,
-    key: PlaceKey,
+    key: Key,
     id: Uuid,
     /// The search was corrected.
     corrected: bool,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-enum PlaceKey {
-    Rank(f32),
-    CreatedAt(DateTime<Utc>),
-    Price(i64),
-    Title(String),
 }
 
 /// List and search products
@@ -201,7 +193,7 @@ impl ProductQuery {
             },
             order: sort.into(),
             corrected: place.as_ref().is_some_and(|place| place.corrected),
-            after: place.map(Place::into_after),
+            after: place.map(|place| After { key: place.key, id: place.id }),
             facets: self.facets.unwrap_or(false),
         })
     }
@@ -224,24 +216,19 @@ impl Place {
     fn read(cursor: &str, sort: Sort) -> Result<Self, Fault> {
         let place: Self = Cursor::decode(cursor)?;
         let fits = match (&place.key, sort) {
-            (PlaceKey::Rank(rank), Sort::Relevance) => rank.is_finite(),
-            (PlaceKey::CreatedAt(at), Sort::Newest) => (1..10_000).contains(&at.year()),
-            (PlaceKey::Price(_), Sort::Cheapest | Sort::Dearest) => true,
-            (PlaceKey::Title(title), Sort::Title) => !title.contains('\0'),
+            (Key::Rank(rank, edge), Sort::Relevance) => rank.is_finite() && edge.is_none_or(|edge| is_usual(edge.created_at)),
+            (Key::CreatedAt(at), Sort::Newest) => is_usual(*at),
+            (Key::Price(_), Sort::Cheapest | Sort::Dearest) => true,
+            (Key::Title(title), Sort::Title) => !title.contains('\0'),
             _ => false,
         };
         if fits && place.sort == sort { Ok(place) } else { Cursor::decode("") }
     }
+}
 
-    fn into_after(self) -> After {
-        let key = match self.key {
-            PlaceKey::Rank(rank) => Key::Rank(rank),
-            PlaceKey::CreatedAt(at) => Key::CreatedAt(at),
-            PlaceKey::Price(price) => Key::Price(price),
-            PlaceKey::Title(title) => Key::Title(title),
-        };
-        After { key, id: self.id }
-    }
+/// A time that PostgreSQL knows.
+fn is_usual(at: DateTime<Utc>) -> bool {
+    (1..10_000).contains(&at.year())
 }
 
 fn page(listing: Listing, sort: Sort, limit: usize, currency: Currency, admin: bool) -> ProductPage {
@@ -249,15 +236,7 @@ fn page(listing: Listing, sort: Sort, limit: usize, currency: Currency, admin: b
     let page = Page::from_rows(
         rows,
         limit,
-        |(listed, _)| {
-            let key = match listed.key(sort.into()) {
-                Key::Rank(rank) => PlaceKey::Rank(rank),
-                Key::CreatedAt(at) => PlaceKey::CreatedAt(at),
-                Key::Price(price) => PlaceKey::Price(price),
-                Key::Title(title) => PlaceKey::Title(title),
-            };
-            Place { sort, key, id: listed.product.id, corrected }
-        },
+        |(key, whole)| Place { sort, key: key.clone(), id: whole.product.id, corrected },
         |(_, whole)| ProductView::of(whole, currency, admin),
     );
     ProductPage { items: page.items, next_cursor: page.next_cursor, facets: facets.map(|rows| facet_view(rows, currency)) }

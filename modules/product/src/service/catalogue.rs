@@ -10,7 +10,7 @@ use crate::domain::spelling;
 use crate::error::ProductError;
 use crate::store;
 use crate::store::facets::FacetRow;
-use crate::store::listing::{After, Listed, Order};
+use crate::store::listing::{After, Key, Listed, Order};
 use crate::store::rows::Variant;
 use crate::store::selection::{Search, Selection};
 
@@ -33,7 +33,7 @@ pub struct Filter {
 /// A page, with one product more than was asked for when there are more.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    pub rows: Vec<(Listed, WholeProduct)>,
+    pub rows: Vec<(Key, WholeProduct)>,
     /// Nothing had the words as they were typed; these have the nearest ones.
     pub corrected: bool,
     pub facets: Option<Vec<FacetRow>>,
@@ -116,7 +116,7 @@ async fn corrected(conn: &mut AsyncPgConnection, words: Vec<String>) -> Result<O
 async fn with_variants(
     conn: &mut AsyncPgConnection,
     rows: Vec<Listed>,
-) -> Result<Vec<(Listed, WholeProduct)>, ProductError> {
+) -> Result<Vec<(Key, WholeProduct)>, ProductError> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -125,10 +125,9 @@ async fn with_variants(
     for variant in store::variants::of_products(conn, &ids).await? {
         variants.entry(variant.product_id).or_default().push(variant);
     }
-    let whole = |row: Listed| {
-        let product = row.product.clone();
+    let whole = |Listed { product, key }: Listed| {
         let variants = variants.remove(&product.id).unwrap_or_default();
-        (row, WholeProduct { product, variants })
+        (key, WholeProduct { product, variants })
     };
     Ok(rows.into_iter().map(whole).collect())
 }

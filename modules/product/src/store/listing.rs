@@ -1,25 +1,26 @@
-//! A page of products in one statement.
+//! A page of products in one statement: its ids are found first, in narrow rows, then the products.
 //!
-//! The page's ids are found first, in narrow rows, then the products. Relevance is judged over the
-//! newest [`WINDOW`] matches: a word that a large part of the catalogue has says little about any of
-//! them, and judging all would cost more the less it tells.
+//! By relevance the newest matches are judged first, [`WINDOW`] of them, and when a reader is through
+//! with those, the next newest. A word that a large part of the catalogue has says little about any of
+//! them, and judging all at once would cost more the less it tells.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::Float;
+use diesel::sql_types::{BigInt, Float, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::rows::{PRODUCT_COLUMNS, Product};
 use super::selection::{Bind, Binds, Search, Selection};
 
-/// How many matches of a search are judged.
-const WINDOW: usize = 2_000;
+/// How many matches of a search are judged together.
+const WINDOW: i64 = 1_000;
 
 /// The order of a list, each ended by the id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// The best first; without a search, the newest.
+    /// The best first. Only with a search.
     Relevance,
     Newest,
     Cheapest,
@@ -35,38 +36,102 @@ pub struct After {
 }
 
 /// What a list is ordered by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Key {
-    Rank(f32),
+    /// How well it fits, among the matches that are older than the edge.
+    Rank(f32, Option<Edge>),
     CreatedAt(DateTime<Utc>),
     Price(i64),
     /// In small letters.
     Title(String),
 }
 
-/// A product in a list.
-#[derive(Clone, Debug, QueryableByName)]
-pub struct Listed {
-    #[diesel(embed)]
-    pub product: Product,
-    /// How well it fits the search; 0 in other orders.
-    #[diesel(sql_type = Float)]
-    pub rank: f32,
-    /// The title as the order by title sees it.
-    #[diesel(sql_type = diesel::sql_types::Text)]
-    pub title_key: String,
+/// The oldest product of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, QueryableByName)]
+pub struct Edge {
+    #[diesel(sql_type = Timestamptz)]
+    pub created_at: DateTime<Utc>,
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
 }
 
-impl Listed {
-    /// Its place in a list of this order.
-    #[must_use]
-    pub fn key(&self, order: Order) -> Key {
-        match order {
-            Order::Relevance => Key::Rank(self.rank),
+/// A product and its place in a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub product: Product,
+    pub key: Key,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(embed)]
+    product: Product,
+    #[diesel(sql_type = Float)]
+    rank: f32,
+    /// How many were judged.
+    #[diesel(sql_type = BigInt)]
+    judged: i64,
+    #[diesel(sql_type = Text)]
+    title_key: String,
+}
+
+impl Row {
+    fn listed(self, order: Order, edge: Option<Edge>) -> Listed {
+        let key = match order {
+            Order::Relevance => Key::Rank(self.rank, edge),
             Order::Newest => Key::CreatedAt(self.product.created_at),
             Order::Cheapest | Order::Dearest => Key::Price(self.product.price_min_minor),
-            Order::Title => Key::Title(self.title_key.clone()),
+            Order::Title => Key::Title(self.title_key),
+        };
+        Listed { product: self.product, key }
+    }
+}
+
+/// At most so many of the selected products, in this order, after a place in it.
+pub async fn page(
+    conn: &mut AsyncPgConnection,
+    selection: &Selection,
+    order: Order,
+    after: Option<&After>,
+    limit: usize,
+) -> QueryResult<Vec<Listed>> {
+    if let (Some(search), Order::Relevance) = (&selection.search, order) {
+        return by_relevance(conn, selection, search, after, limit).await;
+    }
+    let mut binds = Binds::default();
+    let found = selection.search.as_ref().map(|search| format!("p.search @@ ({}) AND ", search.tsquery(&mut binds)));
+    let condition = selection.condition(&mut binds);
+    let source = format!("products p WHERE {}{condition}", found.unwrap_or_default());
+    let rows: Vec<Row> = statement(&source, order, after, limit, binds).load(conn).await?;
+    Ok(rows.into_iter().map(|row| row.listed(order, None)).collect())
+}
+
+/// Goes on to the next window when one is used up before the page is full.
+async fn by_relevance(
+    conn: &mut AsyncPgConnection,
+    selection: &Selection,
+    search: &Search,
+    mut after: Option<&After>,
+    limit: usize,
+) -> QueryResult<Vec<Listed>> {
+    let mut edge = match after {
+        Some(After { key: Key::Rank(_, edge), .. }) => *edge,
+        _ => None,
+    };
+    let mut found: Vec<Listed> = Vec::new();
+    loop {
+        let mut binds = Binds::default();
+        let source = judged(selection, search, edge, &mut binds);
+        let left = limit.saturating_sub(found.len());
+        let rows: Vec<Row> = statement(&source, Order::Relevance, after, left, binds).load(conn).await?;
+        // What was judged is unknown when all of it lies before the place.
+        let full = rows.as_slice().first().map_or(after.is_some(), |row| row.judged >= WINDOW);
+        found.extend(rows.into_iter().map(|row| row.listed(Order::Relevance, edge)));
+        if found.len() >= limit || !full {
+            return Ok(found);
         }
+        let Some(next) = oldest_judged(conn, selection, search, edge).await? else { return Ok(found) };
+        (edge, after) = (Some(next), None);
     }
 }
 
@@ -81,61 +146,75 @@ const fn in_sql(order: Order) -> (&'static str, &'static str) {
     }
 }
 
-/// At most so many of the selected products, in this order, after a place in it.
-pub async fn page(
-    conn: &mut AsyncPgConnection,
-    selection: &Selection,
-    order: Order,
-    after: Option<&After>,
-    limit: usize,
-) -> QueryResult<Vec<Listed>> {
-    let mut binds = Binds::default();
-    let statement = statement(selection, order, after, limit, &mut binds);
-    binds.apply(statement).load(conn).await
-}
-
+/// The page of what `source` gives as `p`.
 fn statement(
-    selection: &Selection,
+    source: &str,
     order: Order,
     after: Option<&After>,
     limit: usize,
-    binds: &mut Binds,
-) -> String {
+    mut binds: Binds,
+) -> diesel::query_builder::BoxedSqlQuery<'static, diesel::pg::Pg, diesel::query_builder::SqlQuery> {
     let (key, direction) = in_sql(order);
-    let source = match (&selection.search, order) {
-        (Some(search), Order::Relevance) => judged(selection, search, binds),
-        (search, _) => {
-            let found = search.as_ref().map(|search| format!("p.search @@ ({}) AND ", search.tsquery(binds)));
-            format!("products p WHERE {}{}", found.unwrap_or_default(), selection.condition(binds))
-        }
-    };
-    let place = after.map(|after| place(after, key, direction, binds)).unwrap_or_default();
+    let place = after.map(|after| place(after, key, direction, &mut binds)).unwrap_or_default();
     // Outside, the rank is the page's; the other keys are the product's.
-    let (rank, key_outside) =
-        if order == Order::Relevance { ("p.rank", "page.rank") } else { ("0::float4 AS rank", key) };
-    format!(
-        "SELECT {PRODUCT_COLUMNS}, page.rank, lower(p.title) AS title_key \
-         FROM (SELECT p.id, {rank} FROM {source}{place} ORDER BY {key} {direction}, p.id {direction} LIMIT {limit}) page \
+    let (columns, key_outside) = match order {
+        Order::Relevance => ("p.rank, p.judged", "page.rank"),
+        _ => ("0::float4 AS rank, 0::bigint AS judged", key),
+    };
+    binds.apply(format!(
+        "SELECT {PRODUCT_COLUMNS}, page.rank, page.judged, lower(p.title) AS title_key \
+         FROM (SELECT p.id, {columns} FROM {source}{place} \
+               ORDER BY {key} {direction}, p.id {direction} LIMIT {limit}) page \
          JOIN products p ON p.id = page.id LEFT JOIN categories c ON c.id = p.category_id \
          ORDER BY {key_outside} {direction}, p.id {direction}"
+    ))
+}
+
+/// The matches of the window below the edge, the newest first.
+fn window(selection: &Selection, search: &Search, edge: Option<Edge>, binds: &mut Binds) -> String {
+    let tsquery = search.tsquery(binds);
+    let condition = selection.condition(binds);
+    let older = edge.map(|edge| {
+        let (at, id) = (binds.add(Bind::Time(edge.created_at)), binds.add(Bind::Uuid(edge.id)));
+        format!(" AND (p.created_at, p.id) < ({at}, {id})")
+    });
+    format!(
+        "products p WHERE p.search @@ ({tsquery}) AND {condition}{} ORDER BY p.created_at DESC, p.id DESC",
+        older.unwrap_or_default()
     )
 }
 
-/// The matches within the window, with their rank.
-fn judged(selection: &Selection, search: &Search, binds: &mut Binds) -> String {
+/// The same with their rank.
+fn judged(selection: &Selection, search: &Search, edge: Option<Edge>, binds: &mut Binds) -> String {
     let tsquery = search.tsquery(binds);
-    let condition = selection.condition(binds);
+    let window = window(selection, search, edge, binds);
     format!(
-        "(SELECT m.id, ts_rank(m.search, {tsquery}) AS rank \
-          FROM (SELECT p.id, p.search FROM products p WHERE p.search @@ ({tsquery}) AND {condition} \
-                ORDER BY p.created_at DESC, p.id DESC LIMIT {WINDOW}) m) p WHERE true"
+        "(SELECT m.id, ts_rank(m.search, {tsquery}) AS rank, count(*) OVER () AS judged \
+          FROM (SELECT p.id, p.search FROM {window} LIMIT {WINDOW}) m) p WHERE true"
     )
+}
+
+/// The last of a window; `None` when there are fewer matches than it could hold.
+async fn oldest_judged(
+    conn: &mut AsyncPgConnection,
+    selection: &Selection,
+    search: &Search,
+    edge: Option<Edge>,
+) -> QueryResult<Option<Edge>> {
+    let mut binds = Binds::default();
+    let window = window(selection, search, edge, &mut binds);
+    let last = WINDOW - 1;
+    binds
+        .apply(format!("SELECT p.created_at, p.id FROM {window} OFFSET {last} LIMIT 1"))
+        .get_result(conn)
+        .await
+        .optional()
 }
 
 /// The condition of being after a place.
 fn place(after: &After, key: &str, direction: &str, binds: &mut Binds) -> String {
     let value = binds.add(match &after.key {
-        Key::Rank(rank) => Bind::Rank(*rank),
+        Key::Rank(rank, _) => Bind::Rank(*rank),
         Key::CreatedAt(at) => Bind::Time(*at),
         Key::Price(price) => Bind::Number(*price),
         Key::Title(title) => Bind::Text(title.clone()),

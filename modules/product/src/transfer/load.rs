@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Uuid as SqlUuid};
-use diesel::{QueryResult, QueryableByName, sql_query};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use super::categories::CategoryState;
 use super::state::{ProductState, VariantState};
 use crate::domain::stock::Level;
 use crate::domain::{Images, Options, Status};
+use crate::schema::products;
 
 #[derive(QueryableByName)]
 struct ProductRow {
@@ -165,6 +166,11 @@ pub async fn sku_owners(conn: &mut AsyncPgConnection, skus: &[&str]) -> QueryRes
     let query = prepared(sql_query("SELECT sku, id FROM variants WHERE sku = ANY($1)").bind::<Array<Text>, _>(skus));
     let rows: Vec<SkuRow> = query.load(conn).await?;
     Ok(rows.into_iter().map(|row| (row.sku, row.id)).collect())
+}
+
+/// Which of these products are there.
+pub async fn known_ids(conn: &mut AsyncPgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    products::table.filter(products::id.eq_any(ids)).select(products::id).load(conn).await
 }
 
 /// Which of these handles are taken.

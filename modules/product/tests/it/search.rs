@@ -95,3 +95,18 @@ async fn what_is_changed_is_found_anew() {
     shop.admin("DELETE", &format!("/products/{id}"), None).await;
     assert_eq!(shop.titles("q=turquoise").await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_common_word_is_found_to_the_last() {
+    let shop = Shop::open().await;
+    shop.run(
+        "INSERT INTO products (id, handle, title, created_at) \
+         SELECT uuid_v7(), 'p' || i, CASE WHEN i % 7 = 0 THEN 'Mug ' || i ELSE 'Cup, or mug ' || i END, \
+                now() - i * interval '1 second' FROM generate_series(1, 2345) i",
+    )
+    .await;
+    let found = shop.all_titles("q=mug", 90).await;
+    assert_eq!(found.len(), 2_345);
+    assert_eq!(found.iter().collect::<std::collections::HashSet<_>>().len(), 2_345);
+    assert_eq!(shop.all_titles("q=mugg", 100).await.len(), 2_345, "corrected, too");
+}

@@ -145,9 +145,10 @@ impl Currency {
             return Err(PriceError::TooPrecise);
         }
         let digits = format!("{whole}{kept:0<decimals$}");
-        digits.trim_start_matches('0').parse::<i64>().or_else(|_| {
-            if digits.bytes().all(|b| b == b'0') { Ok(0) } else { Err(PriceError::TooLarge) }
-        })
+        digits
+            .trim_start_matches('0')
+            .parse::<i64>()
+            .or_else(|_| if digits.bytes().all(|b| b == b'0') { Ok(0) } else { Err(PriceError::TooLarge) })
     }
 
     /// Writes minor units as a decimal price, `1999` as `19.99`.

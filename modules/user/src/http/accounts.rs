@@ -96,7 +96,7 @@ pub async fn list_users(service: Service, _admin: Admin, Query(query): Query<Use
 #[utoipa::path(
     tag = "user",
     params(("id" = Uuid, Path, description = "The account")),
-    responses((status = 200, body = UserView, description = "The account")),
+    responses((status = 200, body = UserView, description = "The account"), (status = 304, description = "As the `If-None-Match` says")),
     security(("bearer" = [])),
 )]
 #[get("/{id}")]

@@ -179,7 +179,7 @@ pub async fn create_address(
 #[utoipa::path(
     tag = "user",
     params(("id" = Uuid, Path, description = "The address")),
-    responses((status = 200, body = AddressView, description = "The address")),
+    responses((status = 200, body = AddressView, description = "The address"), (status = 304, description = "As the `If-None-Match` says")),
     security(("bearer" = [])),
 )]
 #[get("/me/addresses/{id}")]

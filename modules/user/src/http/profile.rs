@@ -82,7 +82,7 @@ pub async fn register_user(service: Service, device: Device, Body(body): Body<Re
 /// Your account.
 #[utoipa::path(
     tag = "user",
-    responses((status = 200, body = UserView, description = "The account that is signed in")),
+    responses((status = 200, body = UserView, description = "The account that is signed in"), (status = 304, description = "As the `If-None-Match` says")),
     security(("bearer" = [])),
 )]
 #[get("/me")]

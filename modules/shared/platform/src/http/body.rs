@@ -125,7 +125,9 @@ pub fn too_large(limit: usize) -> Fault {
 pub fn parse<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T, Fault> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| json_fault(&error, bytes))?;
-    deserializer.end().map_err(|error| Fault::malformed("malformed_json", format!("The body is not JSON: {error}.")))?;
+    deserializer
+        .end()
+        .map_err(|error| Fault::malformed("malformed_json", format!("The body is not JSON: {error}.")))?;
     validate(&value)?;
     Ok(value)
 }

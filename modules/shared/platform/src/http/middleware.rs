@@ -39,9 +39,7 @@ pub async fn request_context(
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
     for (name, value) in FIXED_HEADERS {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     record(&span, method.as_str(), route, response.status().as_u16(), started);

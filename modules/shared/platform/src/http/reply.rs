@@ -27,15 +27,7 @@ const JSON: &str = "application/json";
 impl Reply {
     fn with_body<T: Serialize>(status: StatusCode, view: &T) -> Result<Self, Fault> {
         let body = serde_json::to_vec(view).map_err(|error| Fault::internal("serialise answer").caused_by(error))?;
-        Ok(Self {
-            status,
-            body,
-            version: None,
-            location: None,
-            replayed: false,
-            cacheable: false,
-            content_type: JSON,
-        })
+        Ok(Self { status, body, version: None, location: None, replayed: false, cacheable: false, content_type: JSON })
     }
 
     /// 200 with a view.
