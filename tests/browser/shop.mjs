@@ -60,11 +60,10 @@ export function ended(child) {
 
 export class Shop {
   /** Starts a shop with a demo catalogue. */
-  static async start(products = 60) {
+  static async start(port, products = 60) {
     const shop = new Shop();
     shop.folder = temporaryFolder();
     shop.environment = cleanEnvironment({ ESHOPZ_DATA_DIR: join(shop.folder, 'data') });
-    const port = await freePort();
     shop.base = `http://127.0.0.1:${port}`;
     shop.log = '';
     shop.child = spawn(eshopz, ['serve', '--listen', `127.0.0.1:${port}`], {

@@ -1,0 +1,60 @@
+# shellcheck shell=bash
+# What the scripts need from the machine, and how it gets there. Sourced by `scripts/run` and `scripts/test`.
+
+# Debian packages that are missing.
+missing=()
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+fail() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# need COMMAND PACKAGE
+need() {
+    have "$1" || missing+=("$2")
+}
+
+# The toolchain is rustup's, never the distribution's, which is too old.
+need_cargo() {
+    if ! have cargo && [[ -x ${CARGO_HOME:-$HOME/.cargo}/bin/cargo ]]; then
+        PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+    fi
+    have cargo || fail "cargo is missing: install Rust with rustup (https://rustup.rs), then call this again"
+    need cc build-essential
+}
+
+# Only the programs matter: the shop starts a private server of its own. The places are those where it looks.
+need_postgres() {
+    local folder
+    for folder in "${ESHOPZ_POSTGRES_BIN:-}" "$(pg_config --bindir 2>/dev/null || true)" \
+        /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin \
+        /Applications/Postgres.app/Contents/Versions/*/bin /usr/pgsql-*/bin; do
+        [[ -n $folder && -x $folder/postgres && -x $folder/initdb ]] && return
+    done
+    have postgres && have initdb && return
+    missing+=(postgresql)
+}
+
+# Installs what is missing. Asks first when somebody sits at a terminal.
+install_missing() {
+    ((${#missing[@]})) || return 0
+    have apt-get || fail "missing: ${missing[*]}; install them (the names are Debian's), then call this again"
+    local -a as_root=()
+    if ((EUID != 0)); then
+        have sudo || fail "missing: ${missing[*]}; as root: apt-get install ${missing[*]}"
+        as_root=(sudo)
+    fi
+    if [[ -t 0 ]]; then
+        local answer
+        read -r -p "Install ${missing[*]} with apt-get? [Y/n] " answer
+        [[ $answer =~ ^([Yy].*)?$ ]] || fail "without ${missing[*]} it cannot go on"
+    fi
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+    missing=()
+}
