@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix_web::dev::ServerHandle;
 use anyhow::{Context as _, anyhow};
 use eshopz_platform::cache::{Counters, Throttle};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -31,8 +31,13 @@ pub async fn run(args: ServeArgs, settings: Settings) -> anyhow::Result<()> {
     let selected = wrong_call(args.selection())?;
     let addresses = wrong_call(args.addresses(&selected))?;
     wrong_call(settings.runtime.gateway())?;
-    let database = Database::open(&settings).await?;
-    let outcome = serve(&args, &settings, &database, &selected, addresses, started).await;
+    // Before anything is started, so that whatever was started is also stopped.
+    let mut signals = StopSignals::new()?;
+    let database = tokio::select! {
+        opened = Database::open(&settings) => opened?,
+        () = signals.wait() => return Ok(()),
+    };
+    let outcome = serve(&args, &settings, &database, &selected, addresses, (started, signals)).await;
     database.close().await?;
     outcome
 }
@@ -43,10 +48,8 @@ async fn serve(
     database: &Database,
     selected: &[Module],
     (public_address, management_address): (SocketAddr, SocketAddr),
-    started: Instant,
+    (started, mut signals): (Instant, StopSignals),
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let metrics = telemetry::record_metrics()?;
     let readiness = Readiness::default();
     let management = server::management(management_address, selected, readiness.clone(), metrics)?;
@@ -65,8 +68,7 @@ async fn serve(
     announce(public_address, management_address, started, database);
 
     let outcome = tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        () = signals.wait() => Ok(()),
         ended = &mut public => Err(anyhow!("the public listener ended by itself: {ended:?}")),
         Some(ended) = background.join_next() => Err(anyhow!("a background task ended by itself: {ended:?}")),
     };
@@ -79,6 +81,25 @@ async fn serve(
     management.abort();
     tracing::info!("stopped");
     outcome
+}
+
+/// SIGTERM and SIGINT.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 async fn prepare_database(args: &ServeArgs, database: &Database) -> anyhow::Result<()> {

@@ -36,6 +36,9 @@ async fn request_ids_and_conditional_requests() {
     assert_eq!(answer.header("x-request-id"), "abc-123");
     let answer = shop.send("GET", "/api/v1/products", &[("x-request-id", "no spaces please")], None).await;
     assert_ne!(answer.header("x-request-id"), "no spaces please");
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let answer = shop.send("GET", "/api/v1/products", &[("traceparent", trace)], None).await;
+    assert_eq!(answer.header("traceparent"), trace);
     let product = json!({"title": "Linen Shirt", "variants": [{"price": {"amount": 1, "currency": "USD"}}]});
     let made = shop.send("POST", "/api/v1/products", &[("authorization", &admin)], Some(product)).await;
     let (path, etag) = (made.header("location"), made.header("etag"));

@@ -56,7 +56,7 @@ impl From<OrderError> for Fault {
                 "invalid_transition",
                 format!("The order is {}; `allowed` lists the states that it can be taken to.", from.as_str()),
             )
-            .with("status", from)
+            .with("order_status", from)
             .with("allowed", from.reachable()),
             OrderError::AdminFilter => Self::forbidden("forbidden", "Only admins filter by `email` or `customer_id`."),
             OrderError::KeyInUse => {

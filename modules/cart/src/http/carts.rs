@@ -1,7 +1,7 @@
 //! Making, reading, merging and removing carts.
 
 use actix_web::{delete, get, post, web};
-use eshopz_kernel::{CartId, Currency};
+use eshopz_kernel::{CartId, Currency, country};
 use eshopz_platform::http::{Answer, Body, Caller, IfMatch, OptionalBody, PathId, Problem, Query, Reply, SignedIn};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -41,16 +41,16 @@ pub struct MergeCarts {
 #[into_params(parameter_in = Query)]
 pub struct CartQuery {
     /// Where it would be sent to (ISO 3166 alpha-2): `totals` then has the tax of that country.
-    #[validate(custom(function = alpha2))]
+    #[validate(custom(function = known_country))]
     #[param(pattern = "^[A-Z]{2}$", example = "DE")]
     pub country: Option<String>,
 }
 
-fn alpha2(text: &str) -> Result<(), ValidationError> {
-    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+fn known_country(text: &str) -> Result<(), ValidationError> {
+    if country::is_country(text) {
         return Ok(());
     }
-    Err(ValidationError::new("country").with_message("must be two capital letters of ISO 3166, such as DE".into()))
+    Err(ValidationError::new("country").with_message("must be a country of ISO 3166 alpha-2 in capitals, such as DE".into()))
 }
 
 /// A cart with the ETag of its version.

@@ -84,6 +84,8 @@ async fn what_has_left_the_house_stays_sold() {
     let refused = shop.post(&path(&order, "/cancel"), &staff, json!({})).await;
     assert_eq!((refused.status, refused.code().as_str()), (409, "invalid_transition"));
     assert_eq!(refused.json()["allowed"], json!(["delivered"]));
+    // A problem's `status` is that of HTTP, always.
+    assert_eq!((&refused.json()["status"], &refused.json()["order_status"]), (&json!(409), &json!("shipped")));
     let bad_link =
         with(json!({"to": "delivered"}), "tracking", json!({"carrier": "x", "number": "1", "url": "javascript:1"}));
     assert_eq!(shop.post(&path(&order, "/transitions"), &staff, bad_link).await.status, 422);

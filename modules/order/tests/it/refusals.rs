@@ -71,6 +71,7 @@ async fn bad_input_is_named_by_its_place() {
         (with(good.clone(), "email", "nobody"), "/email"),
         (with(good.clone(), "colour", "red"), "/colour"),
         (with(good.clone(), "shipping_address", with(address(), "country", "Germany")), "/shipping_address/country"),
+        (with(good.clone(), "shipping_address", with(address(), "country", "XX")), "/shipping_address/country"),
         (with(good.clone(), "shipping_address", with(address(), "name", "a\0b")), "/shipping_address/name"),
         (with(good.clone(), "billing_address", with(address(), "city", " ")), "/billing_address/city"),
         (with(good.clone(), "billing_address", with(address(), "planet", "Mars")), "/billing_address/planet"),

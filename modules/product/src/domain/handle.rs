@@ -31,7 +31,11 @@ pub fn from_title(title: &str) -> String {
         }
     }
     let handle = handle.trim_end_matches('-');
-    if handle.is_empty() || is_taken_by_paths(handle) { format!("item-{handle}").trim_end_matches('-').to_owned() } else { handle.to_owned() }
+    if handle.is_empty() || is_taken_by_paths(handle) {
+        format!("item-{handle}").trim_end_matches('-').to_owned()
+    } else {
+        handle.to_owned()
+    }
 }
 
 #[cfg(test)]

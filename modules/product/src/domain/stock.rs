@@ -74,11 +74,8 @@ mod tests {
     fn shortages_are_those_beyond_what_is_available() {
         let [enough, few, endless, gone] = std::array::from_fn(|_| Uuid::now_v7());
         let wanted = BTreeMap::from([(enough, 3), (few, 3), (endless, 3), (gone, 3)]);
-        let levels = BTreeMap::from([
-            (enough, level(5, 2, false)),
-            (few, level(5, 3, false)),
-            (endless, level(0, 9, true)),
-        ]);
+        let levels =
+            BTreeMap::from([(enough, level(5, 2, false)), (few, level(5, 3, false)), (endless, level(0, 9, true))]);
         let found: Vec<(Uuid, i64)> =
             shortages(&wanted, &levels).iter().map(|s| (s.variant_id.uuid(), s.available)).collect();
         assert_eq!(found, [(few, 2), (gone, 0)]);

@@ -99,7 +99,8 @@ pub async fn list_categories(service: web::Data<ProductService>, Query(query): Q
     let limit = page_limit(query.limit);
     let after: Option<(i32, String)> = query.cursor.as_deref().map(Cursor::decode).transpose()?;
     if let Some((_, slug)) = &after {
-        fields::text(slug).map_err(|_| ProductError::field("/cursor", "invalid_cursor", "is not a cursor of this list"))?;
+        fields::text(slug)
+            .map_err(|_| ProductError::field("/cursor", "invalid_cursor", "is not a cursor of this list"))?;
     }
     let rows = service.list_categories(query.parent.as_deref(), after.as_ref(), limit + 1).await?;
     let page = Page::from_rows(rows, limit, |row| (row.position, row.slug.clone()), CategoryView::from);
@@ -136,13 +137,10 @@ pub async fn get_category(service: web::Data<ProductService>, slug: web::Path<St
     security(("bearer" = []))
 )]
 #[post("")]
-pub async fn create_category(
-    service: web::Data<ProductService>,
-    _: Admin,
-    Body(body): Body<CreateCategory>,
-) -> Answer {
+pub async fn create_category(service: web::Data<ProductService>, _: Admin, Body(body): Body<CreateCategory>) -> Answer {
     let CreateCategory { name, slug, parent, position } = body;
-    let category = service.create_category(CategoryDraft { slug, name: name.trim().to_owned(), parent, position }).await?;
+    let category =
+        service.create_category(CategoryDraft { slug, name: name.trim().to_owned(), parent, position }).await?;
     let version = category.version;
     let view = CategoryView::from(category);
     Ok(Reply::created(format!("{CATEGORIES}/{}", view.slug), &view)?.etag(version))

@@ -167,7 +167,8 @@ fn visible(caller: &Caller, asked: Option<Status>) -> Result<Option<Status>, Fau
 
 impl ProductQuery {
     fn sort_or_default(&self) -> Result<Sort, Fault> {
-        match (self.sort, &self.q) {
+        let searched = self.q.as_ref().filter(|q| !q.trim().is_empty());
+        match (self.sort, searched) {
             (Some(Sort::Relevance), None) => Err(Fault::field("/sort", "relevance", "goes with `q` only")),
             (Some(sort), _) => Ok(sort),
             (None, Some(_)) => Ok(Sort::Relevance),
@@ -178,7 +179,7 @@ impl ProductQuery {
     fn into_filter(self, sort: Sort, status: Option<Status>) -> Result<Filter, Fault> {
         let place = self.cursor.as_deref().map(|cursor| Place::read(cursor, sort)).transpose()?;
         Ok(Filter {
-            q: self.q,
+            q: self.q.filter(|q| !q.trim().is_empty()),
             category: self.category,
             selection: Selection {
                 status,
@@ -216,7 +217,9 @@ impl Place {
     fn read(cursor: &str, sort: Sort) -> Result<Self, Fault> {
         let place: Self = Cursor::decode(cursor)?;
         let fits = match (&place.key, sort) {
-            (Key::Rank(rank, edge), Sort::Relevance) => rank.is_finite() && edge.is_none_or(|edge| is_usual(edge.created_at)),
+            (Key::Rank(rank, edge), Sort::Relevance) => {
+                rank.is_finite() && edge.is_none_or(|edge| is_usual(edge.created_at))
+            }
             (Key::CreatedAt(at), Sort::Newest) => is_usual(*at),
             (Key::Price(_), Sort::Cheapest | Sort::Dearest) => true,
             (Key::Title(title), Sort::Title) => !title.contains('\0'),
@@ -239,21 +242,26 @@ fn page(listing: Listing, sort: Sort, limit: usize, currency: Currency, admin: b
         |(key, whole)| Place { sort, key: key.clone(), id: whole.product.id, corrected },
         |(_, whole)| ProductView::of(whole, currency, admin),
     );
-    ProductPage { items: page.items, next_cursor: page.next_cursor, facets: facets.map(|rows| facet_view(rows, currency)) }
+    ProductPage {
+        items: page.items,
+        next_cursor: page.next_cursor,
+        facets: facets.map(|rows| facet_view(&rows, currency)),
+    }
 }
 
-fn facet_view(rows: Vec<FacetRow>, currency: Currency) -> Facets {
+fn facet_view(rows: &[FacetRow], currency: Currency) -> Facets {
     let mut facets = Facets::default();
     let (mut min, mut max) = (None, None);
     for FacetRow { facet, value, count } in rows {
-        let counted = FacetCount { value, count: count.unwrap_or_default() };
+        let counted = FacetCount { value: value.clone(), count: count.unwrap_or_default() };
         match facet.as_str() {
             "category" => facets.category.push(counted),
             "vendor" => facets.vendor.push(counted),
             "product_type" => facets.product_type.push(counted),
             "tag" => facets.tag.push(counted),
-            "price_min" => min = count,
-            _ => max = count,
+            "price_min" => min = *count,
+            "price_max" => max = *count,
+            _ => {}
         }
     }
     let money = |amount| Money::new(amount, currency);

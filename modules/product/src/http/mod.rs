@@ -3,9 +3,10 @@
 mod categories;
 mod fields;
 mod list;
+mod product_requests;
 mod products;
-mod requests;
 mod stock;
+mod variant_requests;
 mod variants;
 mod views;
 

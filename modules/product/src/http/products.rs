@@ -5,7 +5,7 @@ use eshopz_kernel::ProductId;
 use eshopz_platform::http::{Admin, Answer, Body, Caller, IfMatch, PathId, Problem, Reply};
 
 use super::PRODUCTS;
-use super::requests::{CreateProduct, UpdateProduct};
+use super::product_requests::{CreateProduct, UpdateProduct};
 use super::views::ProductView;
 use crate::service::ProductService;
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use super::fields;
-use super::requests::MAX_ON_HAND;
+use super::variant_requests::MAX_ON_HAND;
 use super::variants::shown;
 use super::views::{MovementView, VariantView};
 use crate::service::{ProductService, StockChange};

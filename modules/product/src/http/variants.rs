@@ -5,7 +5,7 @@ use eshopz_kernel::{ProductId, VariantId};
 use eshopz_platform::http::{Admin, Answer, Body, Caller, IfMatch, PathId, Problem, Reply};
 
 use super::VARIANTS;
-use super::requests::{CreateVariant, UpdateVariant};
+use super::variant_requests::{CreateVariant, UpdateVariant};
 use super::views::VariantView;
 use crate::service::ProductService;
 use crate::store::rows::VariantOfProduct;

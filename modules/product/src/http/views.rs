@@ -194,7 +194,8 @@ fn option_views(options: Options) -> Vec<OptionView> {
 }
 
 fn image_views(images: Images) -> Vec<ImageView> {
-    let view = |(image, position): (crate::domain::Image, usize)| ImageView { url: image.url, alt: image.alt, position };
+    let view =
+        |(image, position): (crate::domain::Image, usize)| ImageView { url: image.url, alt: image.alt, position };
     images.0.into_iter().zip(1..).map(view).collect()
 }
 

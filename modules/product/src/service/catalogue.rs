@@ -1,8 +1,11 @@
 //! Lists and searches: what is meant, the page, and a second try for a query with typing errors.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use diesel_async::AsyncPgConnection;
+use moka::future::Cache;
 use uuid::Uuid;
 
 use super::{ProductService, WholeProduct};
@@ -36,7 +39,7 @@ pub struct Listing {
     pub rows: Vec<(Key, WholeProduct)>,
     /// Nothing had the words as they were typed; these have the nearest ones.
     pub corrected: bool,
-    pub facets: Option<Vec<FacetRow>>,
+    pub facets: Option<Arc<Vec<FacetRow>>>,
 }
 
 impl ProductService {
@@ -51,17 +54,50 @@ impl ProductService {
             selection.categories = Some(store::categories::subtree(&mut conn, slug).await?);
         }
         let words = filter.q.as_deref().map(spelling::words);
-        let nothing_meant = words.as_ref().is_some_and(Vec::is_empty)
-            || selection.categories.as_ref().is_some_and(Vec::is_empty);
+        let nothing_meant =
+            words.as_ref().is_some_and(Vec::is_empty) || selection.categories.as_ref().is_some_and(Vec::is_empty);
         if nothing_meant {
-            return Ok(Listing { facets: filter.facets.then(Vec::new), ..Listing::default() });
+            return Ok(Listing { facets: filter.facets.then(Arc::default), ..Listing::default() });
         }
         let (rows, corrected) = find(&mut conn, &mut selection, words, &filter, limit + 1).await?;
         let facets = match filter.facets {
-            true => Some(store::facets::count(&mut conn, &selection).await?),
+            true => Some(self.facets.of(&mut conn, &selection).await?),
             false => None,
         };
         Ok(Listing { rows: with_variants(&mut conn, rows).await?, corrected, facets })
+    }
+}
+
+/// More matches than this are not counted anew each time.
+const COUNTED_EACH_TIME: i64 = 10_000;
+/// How long the counts of very many matches are kept.
+const COUNTS_KEPT: Duration = Duration::from_secs(10);
+
+/// The facets of very many matches, which take a while to count and do not change much meanwhile.
+pub struct FacetCounts(Cache<String, Arc<Vec<FacetRow>>>);
+
+impl Default for FacetCounts {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(200).time_to_live(COUNTS_KEPT).build())
+    }
+}
+
+impl FacetCounts {
+    async fn of(
+        &self,
+        conn: &mut AsyncPgConnection,
+        selection: &Selection,
+    ) -> Result<Arc<Vec<FacetRow>>, ProductError> {
+        let key = format!("{selection:?}");
+        if let Some(counted) = self.0.get(&key).await {
+            return Ok(counted);
+        }
+        let counted = Arc::new(store::facets::count(conn, selection).await?);
+        let matches = counted.iter().find(|row| row.facet == "matches").and_then(|row| row.count);
+        if matches.is_some_and(|matches| matches > COUNTED_EACH_TIME) {
+            self.0.insert(key, Arc::clone(&counted)).await;
+        }
+        Ok(counted)
     }
 }
 

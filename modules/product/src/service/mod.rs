@@ -1,8 +1,8 @@
 //! The use cases of the catalogue. Whoever changes a product or its variants locks the product first,
 //! then the variant, then its stock.
 
-mod categories;
 mod catalogue;
+mod categories;
 mod drafts;
 mod products;
 mod reserving;
@@ -17,6 +17,7 @@ use eshopz_platform::events::outbox;
 use eshopz_product_api::ProductChanged;
 use uuid::Uuid;
 
+use catalogue::FacetCounts;
 pub use catalogue::{Filter, Listing};
 pub use categories::{CategoryDraft, CategoryPatch};
 pub use drafts::{ProductDraft, ProductPatch, VariantDraft, VariantPatch};
@@ -40,6 +41,7 @@ pub struct WholeProduct {
 pub struct ProductService {
     pub(crate) db: Db,
     settings: ProductSettings,
+    facets: FacetCounts,
 }
 
 impl std::fmt::Debug for ProductService {
@@ -50,8 +52,8 @@ impl std::fmt::Debug for ProductService {
 
 impl ProductService {
     #[must_use]
-    pub const fn new(db: Db, settings: ProductSettings) -> Self {
-        Self { db, settings }
+    pub fn new(db: Db, settings: ProductSettings) -> Self {
+        Self { db, settings, facets: FacetCounts::default() }
     }
 
     /// The currency of all prices.

@@ -15,6 +15,9 @@ use crate::domain::stock::{by_variant, shortages};
 use crate::error::ProductError;
 use crate::store;
 
+/// The most of one variant in an order: sums of it stay within the columns.
+const MAX_QUANTITY: i64 = 1_000_000_000;
+
 /// Reservations that are freed in one transaction.
 const FREED_AT_ONCE: i64 = 100;
 
@@ -23,10 +26,14 @@ impl ProductService {
     ///
     /// # Errors
     /// [`ProductError::InsufficientStock`]; [`ProductError::ReservationMismatch`] when the order holds
-    /// or bought other lines; [`ProductError::Field`] for quantities below 1.
+    /// or bought other lines; [`ProductError::Field`] for quantities out of range.
     pub(crate) async fn reserve_stock(&self, command: ReserveStock) -> Result<(), ProductError> {
-        if command.lines.iter().any(|line| line.quantity < 1) {
-            return Err(ProductError::field("/lines", "range", "must have quantities of 1 and more"));
+        if command.lines.iter().any(|line| !(1..=MAX_QUANTITY).contains(&line.quantity)) {
+            return Err(ProductError::field(
+                "/lines",
+                "range",
+                format!("must have quantities from 1 to {MAX_QUANTITY}"),
+            ));
         }
         let wanted = by_variant(&command.lines);
         let (order, expires_at) = (command.order_id.uuid(), command.expires_at);

@@ -47,8 +47,7 @@ impl ProductService {
         let mut conn = self.db.conn().await?;
         (*conn)
             .transaction(async |conn| {
-                let locked =
-                    store::products::lock(conn, product).await?.ok_or(ProductError::NotFound("product"))?;
+                let locked = store::products::lock(conn, product).await?.ok_or(ProductError::NotFound("product"))?;
                 let (count, last) = store::variants::extent(conn, product).await?;
                 if usize::try_from(count).unwrap_or(usize::MAX) >= MAX_VARIANTS {
                     return Err(ProductError::TooManyVariants { max: MAX_VARIANTS });
@@ -136,11 +135,7 @@ async fn lock(
     Ok((product, variant))
 }
 
-fn changes(
-    now: &VariantOfProduct,
-    options: &mut Options,
-    patch: VariantPatch,
-) -> Result<VariantChanges, ProductError> {
+fn changes(now: &VariantOfProduct, options: &mut Options, patch: VariantPatch) -> Result<VariantChanges, ProductError> {
     let VariantOfProduct { variant, .. } = now;
     let values = match &patch.option_values {
         Some(values) => Some(options.take_in(values, "/option_values")?),
@@ -181,11 +176,7 @@ pub(super) struct Planned {
 /// # Errors
 /// [`ProductError::Field`] when the values do not fit the options, [`ProductError::OptionValuesTaken`]
 /// and [`ProductError::SkuTaken`] when two are alike.
-pub(super) fn plan(
-    product: Uuid,
-    options: &mut Options,
-    drafts: Vec<VariantDraft>,
-) -> Result<Planned, ProductError> {
+pub(super) fn plan(product: Uuid, options: &mut Options, drafts: Vec<VariantDraft>) -> Result<Planned, ProductError> {
     let mut planned = Planned::default();
     let (mut values, mut skus) = (HashSet::new(), HashSet::new());
     for ((index, mut draft), position) in drafts.into_iter().enumerate().zip(1..) {

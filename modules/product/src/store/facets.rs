@@ -9,8 +9,8 @@ use super::selection::{Binds, Selection};
 /// Values of a facet that are counted.
 const MOST: usize = 50;
 
-/// A value and how many products have it. Of the facets `price_min` and `price_max`, `count` is the
-/// price.
+/// A value and how many products have it. `matches` counts the products themselves; of `price_min` and
+/// `price_max`, `count` is the price.
 #[derive(Clone, Debug, QueryableByName)]
 pub struct FacetRow {
     #[diesel(sql_type = Text)]
@@ -37,6 +37,7 @@ pub async fn count(conn: &mut AsyncPgConnection, selection: &Selection) -> Query
             SELECT p.category_id, p.vendor, p.product_type, p.tags, p.price_min_minor, p.price_max_minor \
             FROM products p WHERE {}{condition}) \
          {} UNION ALL {} UNION ALL {} UNION ALL {} \
+         UNION ALL SELECT 'matches', '', count(*) FROM hits \
          UNION ALL SELECT 'price_min', '', min(price_min_minor) FROM hits \
          UNION ALL SELECT 'price_max', '', max(price_max_minor) FROM hits",
         search.unwrap_or_default(),

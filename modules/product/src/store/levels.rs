@@ -61,15 +61,13 @@ pub async fn lock(conn: &mut AsyncPgConnection, variants: &[Uuid]) -> QueryResul
         .filter(stock_levels::variant_id.eq_any(variants))
         .order(stock_levels::variant_id)
         .for_update()
-        .select((
-            stock_levels::variant_id,
-            stock_levels::on_hand,
-            stock_levels::reserved,
-            stock_levels::backorder,
-        ))
+        .select((stock_levels::variant_id, stock_levels::on_hand, stock_levels::reserved, stock_levels::backorder))
         .load(conn)
         .await?;
-    Ok(rows.into_iter().map(|(id, on_hand, reserved, backorder)| (id, Level { on_hand, reserved, backorder })).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(id, on_hand, reserved, backorder)| (id, Level { on_hand, reserved, backorder }))
+        .collect())
 }
 
 /// Sets `on_hand` of a variant that is locked, and writes the movement.

@@ -23,9 +23,7 @@ pub async fn of_variant(
         .into_boxed();
     if let Some((at, id)) = before {
         query = query.filter(
-            stock_movements::created_at
-                .lt(at)
-                .or(stock_movements::created_at.eq(at).and(stock_movements::id.lt(id))),
+            stock_movements::created_at.lt(at).or(stock_movements::created_at.eq(at).and(stock_movements::id.lt(id))),
         );
     }
     query.load(conn).await

@@ -109,11 +109,9 @@ pub async fn insert(conn: &mut AsyncPgConnection, new: &NewProduct) -> QueryResu
 
 /// Makes those who number the same handle wait for each other until the end of the transaction.
 pub async fn lock_numbers(conn: &mut AsyncPgConnection, base: &str) -> QueryResult<usize> {
-    prepared(
-        sql_query("SELECT pg_advisory_xact_lock(hashtext('products.handle'), hashtext($1))").bind::<Text, _>(base),
-    )
-    .execute(conn)
-    .await
+    prepared(sql_query("SELECT pg_advisory_xact_lock(hashtext('products.handle'), hashtext($1))").bind::<Text, _>(base))
+        .execute(conn)
+        .await
 }
 
 /// The largest number that follows `<base>-` in a handle; 0 when there is none.

@@ -84,14 +84,19 @@ impl Search {
     pub fn tsquery(&self, binds: &mut Binds) -> String {
         match self {
             Self::Typed { before, last } => {
-                let before = binds.add(Bind::Text(all_of(before.iter().map(|word| quoted(word)))));
                 let whole = binds.add(Bind::Text(quoted(last)));
                 let begun = binds.add(Bind::Text(format!("{}:*", quoted(last))));
-                let stem = |words: &str| format!("to_tsquery('pg_catalog.english', {words})");
-                let (before, whole) = (stem(&before), stem(&whole));
+                let (stem, whole, begun) = (stemmed(&whole), plain(&whole), plain(&begun));
+                // A word that is its own stem is among those that begin with it. Named twice, the planner
+                // would expect twice as many matches.
+                let last = format!("CASE WHEN {stem} = {whole} THEN {begun} ELSE {stem} || {begun} END");
+                if before.is_empty() {
+                    return last;
+                }
+                let before = binds.add(Bind::Text(all_of(before.iter().map(|word| quoted(word)))));
+                let before = stemmed(&before);
                 format!(
-                    "CASE WHEN numnode({whole}) = 0 AND numnode({before}) > 0 THEN {before} \
-                     ELSE {before} && ({whole} || to_tsquery('pg_catalog.simple', {begun})) END"
+                    "CASE WHEN numnode({stem}) = 0 AND numnode({before}) > 0 THEN {before} ELSE {before} && {last} END"
                 )
             }
             Self::AnyOf(groups) => {
@@ -100,10 +105,18 @@ impl Search {
                     format!("({})", words.join(" | "))
                 };
                 let text = binds.add(Bind::Text(all_of(groups.iter().map(any_of))));
-                format!("to_tsquery('pg_catalog.english', {text})")
+                stemmed(&text)
             }
         }
     }
+}
+
+fn stemmed(words: &str) -> String {
+    format!("to_tsquery('pg_catalog.english', {words})")
+}
+
+fn plain(words: &str) -> String {
+    format!("to_tsquery('pg_catalog.simple', {words})")
 }
 
 fn all_of(parts: impl Iterator<Item = String>) -> String {

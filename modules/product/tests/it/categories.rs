@@ -20,7 +20,8 @@ async fn a_tree_is_made_listed_and_moved() {
         page["items"].as_array().unwrap().iter().map(|item| item["slug"].as_str().unwrap().to_owned()).collect()
     };
     let first = shop.get("/categories?limit=2").await.json();
-    let second = shop.get(&format!("/categories?limit=2&cursor={}", first["next_cursor"].as_str().unwrap())).await.json();
+    let second =
+        shop.get(&format!("/categories?limit=2&cursor={}", first["next_cursor"].as_str().unwrap())).await.json();
     assert_eq!(slugs(first), ["desk-lamps", "lamps"]);
     assert_eq!(second["next_cursor"], Value::Null);
     assert_eq!(slugs(second), ["home-garden"]);

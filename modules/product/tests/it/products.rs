@@ -130,7 +130,10 @@ async fn a_change_leaves_the_rest_and_null_clears() {
     let renamed = change(json!({"options": [{"name": "Fit", "values": ["M", "L"]}]})).await.json();
     assert_eq!(renamed["options"], json!([{"name": "Fit", "values": ["M", "L", "S"]}]));
     assert_eq!(renamed["variants"][0]["option_values"], json!({"Fit": "S"}));
-    assert_eq!(change(json!({"images": [{"url": "https://example.com/x.jpg"}]})).await.json()["images"][0]["position"], 1);
+    assert_eq!(
+        change(json!({"images": [{"url": "https://example.com/x.jpg"}]})).await.json()["images"][0]["position"],
+        1
+    );
 
     for (body, field) in [
         (json!({"title": null}), "/title"),

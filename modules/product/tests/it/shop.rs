@@ -59,7 +59,8 @@ impl Shop {
     }
 
     pub async fn category(&self, slug: &str, parent: Option<&str>) -> Value {
-        let answer = self.admin("POST", "/categories", Some(json!({"name": slug, "slug": slug, "parent": parent}))).await;
+        let answer =
+            self.admin("POST", "/categories", Some(json!({"name": slug, "slug": slug, "parent": parent}))).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
         answer.json()
     }

@@ -17,9 +17,8 @@ async fn every_change_is_in_the_ledger() {
     let adjustment = json!({"delta": -2, "reason": "Broken"});
     let adjusted = shop.admin("POST", &format!("{path}/stock-adjustments"), Some(adjustment)).await;
     assert_eq!((adjusted.status, &adjusted.json()["available"]), (200, &json!(10)));
-    let stale = shop
-        .admin_if("PUT", &format!("{path}/stock"), Some(json!({"on_hand": 1})), Some(&set.header("etag")))
-        .await;
+    let stale =
+        shop.admin_if("PUT", &format!("{path}/stock"), Some(json!({"on_hand": 1})), Some(&set.header("etag"))).await;
     assert_eq!(stale.status, 412, "somebody else has counted meanwhile");
     let order = OrderId::new();
     shop.api.reserve(reserve(order, &[(variant, 3)])).await.unwrap();
@@ -43,10 +42,7 @@ async fn every_change_is_in_the_ledger() {
             (entry["kind"].as_str().unwrap(), number("delta"), number("on_hand_after"))
         })
         .collect();
-    assert_eq!(
-        told,
-        [("return", 3, 10), ("sale", -3, 7), ("adjustment", -2, 10), ("set", 7, 12), ("set", 5, 5)]
-    );
+    assert_eq!(told, [("return", 3, 10), ("sale", -3, 7), ("adjustment", -2, 10), ("set", 7, 12), ("set", 5, 5)]);
     assert_eq!((&seen[2]["reason"], &seen[1]["order_id"]), (&json!("Broken"), &json!(order)));
     assert_eq!((&seen[1]["actor"], &seen[2]["order_id"]), (&json!("order"), &Value::Null));
     assert_eq!(shop.findings().await, []);
@@ -59,7 +55,10 @@ async fn what_orders_hold_is_not_taken_away() {
     let path = format!("/variants/{variant}");
     shop.api.reserve(reserve(OrderId::new(), &[(variant, 3)])).await.unwrap();
     let refused = shop.admin("PUT", &format!("{path}/stock"), Some(json!({"on_hand": 2}))).await;
-    assert_eq!((refused.status, refused.code().as_str(), &refused.json()["reserved"]), (409, "stock_reserved", &json!(3)));
+    assert_eq!(
+        (refused.status, refused.code().as_str(), &refused.json()["reserved"]),
+        (409, "stock_reserved", &json!(3))
+    );
     let less = json!({"delta": -3, "reason": "x"});
     let refused = shop.admin("POST", &format!("{path}/stock-adjustments"), Some(less)).await;
     assert_eq!((refused.status, refused.code().as_str()), (409, "stock_reserved"));

@@ -3,6 +3,7 @@
 //! Nothing here does IO, and nothing here knows a web framework or a database driver, so that the
 //! `api` crates of the modules can depend on it and stay light.
 
+pub mod country;
 pub mod event;
 pub mod fault;
 pub mod ids;

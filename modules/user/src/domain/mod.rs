@@ -1,6 +1,5 @@
-//! The module's pure rules: emails, passwords, countries, and the secrets that stand for a person.
+//! The module's pure rules: emails, passwords, and the secrets that stand for a person.
 
-pub mod country;
 pub mod email;
 pub mod password;
 pub mod secret;

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use eshopz_kernel::country;
 use serde::{Deserialize, Deserializer};
 use validator::ValidationError;
 
-use crate::domain::{country, password};
+use crate::domain::password;
 
 fn error(code: &'static str, message: &'static str) -> ValidationError {
     let mut error = ValidationError::new(code);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -18,6 +19,10 @@ use super::HttpFault;
 
 /// The largest JSON body that is read, in bytes.
 pub const JSON_LIMIT: usize = 1024 * 1024;
+
+/// The longest that a body which is read whole may take to arrive: whoever sends a byte now and then
+/// must not keep a connection for ever.
+pub const BODY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A required JSON body, read and validated.
 ///
@@ -88,8 +93,9 @@ pub fn check_media_type(req: &HttpRequest, taken: &[&str]) -> Result<(), Fault> 
 /// Reads a body up to a limit in bytes.
 ///
 /// # Errors
-/// 413 `body_too_large` past the limit, 400 `malformed_body` when the client breaks off.
-pub async fn read(req: &HttpRequest, mut payload: Payload, limit: usize) -> Result<BytesMut, Fault> {
+/// 413 `body_too_large` past the limit, 400 `malformed_body` when the client breaks off or takes longer than
+/// [`BODY_PATIENCE`].
+pub async fn read(req: &HttpRequest, payload: Payload, limit: usize) -> Result<BytesMut, Fault> {
     let announced = req
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -99,6 +105,16 @@ pub async fn read(req: &HttpRequest, mut payload: Payload, limit: usize) -> Resu
     if announced > limit {
         return Err(too_large(limit));
     }
+    match tokio::time::timeout(BODY_PATIENCE, collect_up_to(payload, announced, limit)).await {
+        Ok(read) => read,
+        Err(elapsed) => {
+            let message = format!("The body did not arrive within {} seconds.", BODY_PATIENCE.as_secs());
+            Err(Fault::malformed("malformed_body", message).caused_by(elapsed))
+        }
+    }
+}
+
+async fn collect_up_to(mut payload: Payload, announced: usize, limit: usize) -> Result<BytesMut, Fault> {
     let mut bytes = BytesMut::with_capacity(announced);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::context::RequestContext;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Wraps a request; use it with `actix_web::middleware::from_fn`, outermost.
 ///
@@ -31,12 +32,14 @@ pub async fn request_context(
     }
     let request_id = request_id(&req);
     let traceparent = traceparent(&req);
-    let context = RequestContext { request_id: request_id.clone(), traceparent: Some(traceparent) };
+    let context = RequestContext { request_id: request_id.clone(), traceparent: Some(traceparent.clone()) };
     let path = req.path().to_owned();
-    let span = tracing::info_span!("request", %method, %path, %request_id);
+    let span = tracing::info_span!("request", %method, %path, %request_id, trace_id = trace_id(&traceparent));
     let mut response = context.scope(next.call(req)).instrument(span.clone()).await?;
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID.clone(), value);
+    for (name, text) in [(&REQUEST_ID, &request_id), (&TRACEPARENT, &traceparent)] {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            response.headers_mut().insert(name.clone(), value);
+        }
     }
     for (name, value) in FIXED_HEADERS {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -95,7 +98,7 @@ fn request_id(req: &ServiceRequest) -> String {
 /// Takes a well-formed W3C `traceparent` (version 00), else begins a trace.
 fn traceparent(req: &ServiceRequest) -> String {
     req.headers()
-        .get("traceparent")
+        .get(&TRACEPARENT)
         .and_then(|value| value.to_str().ok())
         .filter(|text| is_traceparent(text))
         .map_or_else(new_traceparent, str::to_owned)
@@ -108,10 +111,15 @@ fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     match parts.as_slice() {
         [version, trace, parent, flags] => {
-            *version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2) && *trace != "0".repeat(32)
+            *version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2) && [*trace, *parent].iter().all(|part| part.bytes().any(|b| b != b'0'))
         }
         _ => false,
     }
+}
+
+/// The second part: what the log lines of one trace have in common, in every process.
+fn trace_id(traceparent: &str) -> &str {
+    traceparent.split('-').nth(1).unwrap_or_default()
 }
 
 fn new_traceparent() -> String {
@@ -129,7 +137,10 @@ mod tests {
         assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
         assert!(!is_traceparent("00-00000000000000000000000000000000-b7ad6b7169203331-01"));
         assert!(!is_traceparent("00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        assert!(!is_traceparent("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01"));
         assert!(!is_traceparent("nonsense"));
-        assert!(is_traceparent(&new_traceparent()));
+        let fresh = new_traceparent();
+        assert!(is_traceparent(&fresh));
+        assert_eq!(trace_id(&fresh).len(), 32);
     }
 }

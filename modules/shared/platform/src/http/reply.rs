@@ -111,14 +111,19 @@ impl Responder for Reply {
 
     fn respond_to(self, req: &HttpRequest) -> HttpResponse {
         let mut builder = HttpResponse::build(self.status);
-        let cache = if self.cacheable { "public, max-age=5, stale-while-revalidate=30" } else { "private, no-cache" };
+        let get = req.method() == actix_web::http::Method::GET;
+        let cache = match (self.cacheable, get) {
+            (true, _) => "public, max-age=5, stale-while-revalidate=30",
+            (false, true) => "private, no-cache",
+            // The answer to a sign-in or a checkout has tokens in it.
+            (false, false) => "no-store",
+        };
         builder.insert_header((header::CACHE_CONTROL, HeaderValue::from_static(cache)));
         if self.cacheable {
             builder.insert_header((header::VARY, HeaderValue::from_static("authorization")));
         }
         if let Some(version) = self.version {
             let etag = conditional::etag(version, &self.body);
-            let get = req.method() == actix_web::http::Method::GET;
             let known = get && conditional::is_known(req, &etag);
             builder.insert_header((header::ETAG, etag));
             if known {
