@@ -78,7 +78,7 @@ pub struct DatabaseArgs {
     pub order_database_url: Option<String>,
 
     /// Connections that each module may hold.
-    #[arg(long, env = "ESHOPZ_DATABASE_POOL", default_value_t = 8, global = true, hide_short_help = true,
+    #[arg(long, env = "ESHOPZ_DATABASE_POOL", default_value_t = 5, global = true, hide_short_help = true,
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub database_pool: u16,
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use eshopz_platform::db::Db;
 use eshopz_platform::embedded::{Embedded, EmbeddedConfig};
 use eshopz_platform::migrate::{Migrator, Progress};
+use tokio_postgres::NoTls;
 
 use crate::cli::{Settings, WrongCall};
 use crate::migrations;
@@ -114,6 +115,26 @@ impl Database {
         for migrator in self.migrators(&Module::ALL)? {
             migrator.check().await?;
         }
+        Ok(())
+    }
+
+    /// Refreshes the planner's picture of a module's tables, after many rows came at once. Only their owner
+    /// may: for a module's role this does nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn analyze(&self, module: Module) -> anyhow::Result<()> {
+        let (client, connection) = tokio_postgres::connect(&self.url(module)?, NoTls).await?;
+        let connection = tokio::spawn(connection);
+        let tables = client
+            .query("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = $1", &[&module.schema()])
+            .await?
+            .iter()
+            .map(|row| Ok(format!("{}.{}", module.schema(), row.try_get::<_, String>(0)?)))
+            .collect::<Result<Vec<String>, tokio_postgres::Error>>()?;
+        client.batch_execute(&format!("ANALYZE {}", tables.join(", "))).await?;
+        drop(client);
+        connection.await??;
         Ok(())
     }
 

@@ -61,7 +61,7 @@ async fn import(database: &Database, settings: &Settings, file: &str) -> anyhow:
     .await;
     bar.finish_and_clear();
     print(&report.map_err(Fault::from).with_context(|| format!("{file} was not imported whole"))?);
-    Ok(())
+    database.analyze(Module::Product).await
 }
 
 fn print(report: &ImportReport) {

@@ -42,6 +42,7 @@ async fn demo(database: &Database, settings: &Settings, products: u64, seed: u64
     let report = demo::seed(&db, settings.shop.currency, products, seed, |done| bar.set_position(done)).await;
     bar.finish_and_clear();
     let report = report.map_err(eshopz_kernel::Fault::from).context("seeding stopped")?;
+    database.analyze(Module::Product).await?;
     println!(
         "{} products with {} variants made in {:.1} s; {} were there already",
         report.products,

@@ -176,3 +176,33 @@ async fn shipping_and_tax_show_in_the_totals() {
     let placed = shop.send("POST", "/api/v1/orders", &headers, Some(order)).await.expect(201);
     assert_eq!(placed["totals"]["tax"]["amount"], 980);
 }
+
+/// Nothing holds a connection while it waits for another of the same pool: that would end in a standstill
+/// as soon as enough requests come at once.
+#[tokio::test]
+async fn one_connection_per_module_is_enough() {
+    let shop = Server::start(&["--database-pool", "1", "--database-wait-ms", "20000"]).await;
+    let admin = shop.admin().await;
+    let shirt = shop.product(&admin, "Linen Shirt", 4_900, 100).await;
+    let line = [(shirt.as_str(), 1)];
+    let buyers = (0..12).map(|n| {
+        let (shop, line) = (&shop, &line);
+        async move {
+            let (cart, cart_token) = shop.guest_cart(line).await;
+            let order = json!({
+                "cart_id": cart, "email": "guest@example.com", "shipping_address": address(),
+                "payment_method": "pm_card_visa",
+            });
+            let key = format!("order-{n}");
+            let headers = [("x-cart-token", cart_token.as_str()), ("idempotency-key", key.as_str())];
+            let order = shop.send("POST", "/api/v1/orders", &headers, Some(order)).await.expect(201);
+            let token = order["token"].as_str().unwrap();
+            let path = format!("/api/v1/orders/{}/cancel", id(&order));
+            shop.send("POST", &path, &[("x-order-token", token)], None).await.expect(200);
+        }
+    });
+    futures::future::join_all(buyers).await;
+    let variant = format!("/api/v1/variants/{shirt}");
+    shop.until(&variant, &[("authorization", &admin)], |variant| variant["available"] == 100).await;
+    assert_eq!(shop.verify(), Vec::<Value>::new());
+}

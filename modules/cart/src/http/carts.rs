@@ -50,7 +50,8 @@ fn known_country(text: &str) -> Result<(), ValidationError> {
     if country::is_country(text) {
         return Ok(());
     }
-    Err(ValidationError::new("country").with_message("must be a country of ISO 3166 alpha-2 in capitals, such as DE".into()))
+    Err(ValidationError::new("country")
+        .with_message("must be a country of ISO 3166 alpha-2 in capitals, such as DE".into()))
 }
 
 /// A cart with the ETag of its version.

@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(usd.parse_price("1.234"), Err(PriceError::TooPrecise));
         assert_eq!(usd.parse_price("-1"), Err(PriceError::Negative));
         for bad in ["", ".", "1e3", "1,5", "$5", "١", "--1", "NaN", "-"] {
-            assert_eq!(usd.parse_price(bad).is_err(), true, "{bad}");
+            assert!(usd.parse_price(bad).is_err(), "{bad}");
         }
         assert_eq!(usd.parse_price("99999999999999999999"), Err(PriceError::TooLarge));
         let jpy: Currency = "JPY".parse().unwrap();

@@ -176,7 +176,7 @@ fn session_config(schema: &str, url: &str) -> Result<tokio_postgres::Config, Sto
     let mut raw: tokio_postgres::Config = url.parse().map_err(StoreError::Url)?;
     let given = raw.get_options().unwrap_or_default();
     let options = format!(
-        "{given} -c role={schema} -c search_path={schema},public -c timezone=UTC \
+        "{given} -c role={schema} -c search_path={schema},public -c timezone=UTC -c jit=off \
          -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
     );
     raw.options(options.trim());

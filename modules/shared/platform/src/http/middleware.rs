@@ -111,7 +111,11 @@ fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     match parts.as_slice() {
         [version, trace, parent, flags] => {
-            *version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2) && [*trace, *parent].iter().all(|part| part.bytes().any(|b| b != b'0'))
+            *version == "00"
+                && hex(trace, 32)
+                && hex(parent, 16)
+                && hex(flags, 2)
+                && [*trace, *parent].iter().all(|part| part.bytes().any(|b| b != b'0'))
         }
         _ => false,
     }
