@@ -115,7 +115,7 @@ impl OrderService {
         let mut conn = self.db.conn().await?;
         let committed = (*conn)
             .transaction(async |conn| {
-                if !idempotency::record(conn, claim, Some(draft.order.uuid())).await? {
+                if !idempotency::record(conn, claim, draft.order.uuid()).await? {
                     return Err(Rollback::Lost);
                 }
                 let order = store::insert(conn, &draft.row(command)).await?.ok_or(Rollback::Lost)?;

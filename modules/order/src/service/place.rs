@@ -77,7 +77,7 @@ impl OrderService {
     ) -> Result<Placed, OrderError> {
         {
             let mut conn = self.db.conn().await?;
-            idempotency::record(&mut conn, claim, Some(order.id)).await?;
+            idempotency::record(&mut conn, claim, order.id).await?;
         }
         let created = resumed == Some(order.id);
         let token = command

@@ -86,7 +86,7 @@ fn now() -> DateTime<Utc> {
 /// Writes the request's idempotency key, if it has one, with what it will make.
 async fn claim_key(conn: &mut AsyncPgConnection, claim: Option<&Claim>, resource: Uuid) -> Result<(), PaymentError> {
     match claim {
-        Some(claim) if !record(conn, claim, Some(resource)).await? => Err(PaymentError::KeyTaken),
+        Some(claim) if !record(conn, claim, resource).await? => Err(PaymentError::KeyTaken),
         Some(_) | None => Ok(()),
     }
 }

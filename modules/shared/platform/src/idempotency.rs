@@ -15,7 +15,7 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::OptionalExtension as _;
-use diesel::sql_types::{Binary, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Binary, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use eshopz_kernel::Fault;
 use serde::Serialize;
@@ -65,6 +65,26 @@ pub struct Claim {
     key: String,
     operation: &'static str,
     request_hash: Vec<u8>,
+    mine: Mine,
+}
+
+/// The id under which the key's row is this attempt's own. A twin in another process has another
+/// attempt's row before it: it must neither take that over nor answer in its place.
+#[derive(Clone, Debug, Default)]
+struct Mine {
+    /// Of the interrupted attempt that this one goes on with.
+    resumed: Option<Uuid>,
+    recorded: Arc<Mutex<Option<Uuid>>>,
+}
+
+impl Mine {
+    fn note(&self, resource: Uuid) {
+        *self.recorded.lock().unwrap_or_else(PoisonError::into_inner) = Some(resource);
+    }
+
+    fn id(&self) -> Option<Uuid> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).or(self.resumed)
+    }
 }
 
 impl Claim {
@@ -81,7 +101,8 @@ impl Claim {
     ) -> Result<Self, Fault> {
         let bytes = serde_json::to_vec(&(operation, request))
             .map_err(|error| Fault::internal("hash request").caused_by(error))?;
-        Ok(Self { caller: caller.into(), key: key.0, operation, request_hash: Sha256::digest(&bytes).to_vec() })
+        let request_hash = Sha256::digest(&bytes).to_vec();
+        Ok(Self { caller: caller.into(), key: key.0, operation, request_hash, mine: Mine::default() })
     }
 }
 
@@ -148,7 +169,7 @@ fn in_progress() -> Fault {
 ///
 /// # Errors
 /// 422 `idempotency_key_reused`, 409 `idempotency_in_progress`, and those of `work`.
-pub async fn once<W, F>(db: &Db, in_flight: &InFlight, claim: Claim, work: W) -> Answer
+pub async fn once<W, F>(db: &Db, in_flight: &InFlight, mut claim: Claim, work: W) -> Answer
 where
     W: FnOnce(Claim, Option<Uuid>) -> F + Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
@@ -159,11 +180,15 @@ where
         Seen::Interrupted(resource) => resource,
         Seen::New => None,
     };
+    claim.mine.resumed = resumed;
     let db = db.clone();
     let task = async move {
         let _guard = guard;
         let answer = work(claim.clone(), resumed).await;
-        keep_answer(&db, &claim, &answer).await?;
+        // The effect stands, and the answer is true: a repetition finds it out anew by the key's row.
+        if let Err(error) = keep_answer(&db, &claim, &answer).await {
+            tracing::warn!(operation = claim.operation, %error, "the answer could not be kept for repetitions");
+        }
         answer
     };
     tokio::spawn(context::carry(task))
@@ -171,29 +196,38 @@ where
         .unwrap_or_else(|error| Err(Fault::internal("the request's task failed").caused_by(error).into()))
 }
 
-/// Writes the key in the transaction of the effect, over one that has expired. `false` when the key is there already: roll back,
-/// somebody else had the effect.
+/// Writes the key in the transaction of the effect, over one that has expired. `false` when the key is
+/// there already: roll back, somebody else had the effect.
+///
+/// `resource` is what the effect is known by; an attempt that goes on with an interrupted one may
+/// write the same again.
 ///
 /// # Errors
 /// Those of the statement.
 pub async fn record(
     conn: &mut AsyncPgConnection,
     claim: &Claim,
-    resource: Option<Uuid>,
+    resource: Uuid,
 ) -> Result<bool, diesel::result::Error> {
     let insert = diesel::sql_query(
         "INSERT INTO idempotency_keys (caller, key, operation, request_hash, resource_id) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (caller, key) DO UPDATE SET operation = excluded.operation, request_hash = excluded.request_hash, \
              resource_id = excluded.resource_id, status = NULL, body = NULL, location = NULL, created_at = now() \
          WHERE idempotency_keys.created_at <= now() - interval '24 hours' \
-            OR (idempotency_keys.status IS NULL AND idempotency_keys.resource_id IS NOT DISTINCT FROM $5)",
+            OR ($6 AND idempotency_keys.status IS NULL AND idempotency_keys.resource_id = $5 \
+                AND idempotency_keys.request_hash = $4)",
     )
     .bind::<Text, _>(&claim.caller)
     .bind::<Text, _>(&claim.key)
     .bind::<Text, _>(claim.operation)
     .bind::<Binary, _>(&claim.request_hash)
-    .bind::<Nullable<SqlUuid>, _>(resource);
-    Ok(prepared(insert).execute(conn).await? == 1)
+    .bind::<SqlUuid, _>(resource)
+    .bind::<Bool, _>(claim.mine.resumed == Some(resource));
+    let written = prepared(insert).execute(conn).await? == 1;
+    if written {
+        claim.mine.note(resource);
+    }
+    Ok(written)
 }
 
 async fn look_up(db: &Db, claim: &Claim) -> Result<Seen, Fault> {
@@ -222,8 +256,10 @@ async fn look_up(db: &Db, claim: &Claim) -> Result<Seen, Fault> {
     }
 }
 
-/// Adds the answer to the key's row. Without a row there was no effect, and the key stays free.
+/// Adds the answer to the key's row. Without a row of this attempt's there was no effect of its own: the
+/// key stays free, or with the twin that has it.
 async fn keep_answer(db: &Db, claim: &Claim, answer: &Answer) -> Result<(), Fault> {
+    let Some(mine) = claim.mine.id() else { return Ok(()) };
     let (status, body, location) = match answer {
         Ok(reply) => (reply.status(), reply.body().to_vec(), reply.location().map(str::to_owned)),
         Err(fault) if fault.0.is_retryable() => return Ok(()),
@@ -232,14 +268,15 @@ async fn keep_answer(db: &Db, claim: &Claim, answer: &Answer) -> Result<(), Faul
     let mut conn = db.conn().await?;
     let update = diesel::sql_query(
         "UPDATE idempotency_keys SET status = $3, body = $4, location = $5 \
-         WHERE caller = $1 AND key = $2 AND status IS NULL AND request_hash = $6",
+         WHERE caller = $1 AND key = $2 AND status IS NULL AND request_hash = $6 AND resource_id = $7",
     )
     .bind::<Text, _>(&claim.caller)
     .bind::<Text, _>(&claim.key)
     .bind::<SmallInt, _>(i16::try_from(status.as_u16()).unwrap_or(500))
     .bind::<Text, _>(String::from_utf8_lossy(&body).into_owned())
     .bind::<Nullable<Text>, _>(location)
-    .bind::<Binary, _>(&claim.request_hash);
+    .bind::<Binary, _>(&claim.request_hash)
+    .bind::<SqlUuid, _>(mine);
     prepared(update).execute(&mut conn).await.map_err(StoreError::from)?;
     Ok(())
 }

@@ -6,6 +6,8 @@
 mod embedded;
 #[path = "it/events.rs"]
 mod events;
+#[path = "it/idempotency.rs"]
+mod idempotency;
 #[path = "it/migrate.rs"]
 mod migrate;
 #[path = "it/test_db.rs"]
