@@ -161,7 +161,7 @@ pub fn position(cursor: &str, sort: store::OrderSort) -> Result<store::Position,
     if sort != sorted {
         return Err(Fault::field("/cursor", "invalid_cursor", "is a cursor of another order of this list"));
     }
-    Ok(store::Position { at, id })
+    Ok(store::Position { at: Cursor::time(at)?, id })
 }
 
 #[cfg(test)]
@@ -184,5 +184,8 @@ mod tests {
         assert!(position(&cursor, store::OrderSort::Newest).is_ok());
         assert!(position(&cursor, store::OrderSort::Oldest).is_err());
         assert!(position("nonsense", store::OrderSort::Newest).is_err());
+        let ancient =
+            Cursor::encode(&(store::OrderSort::Newest, chrono::DateTime::<chrono::Utc>::MIN_UTC, Uuid::nil()));
+        assert!(position(&ancient, store::OrderSort::Newest).is_err());
     }
 }

@@ -35,7 +35,7 @@ impl PaymentService {
     pub async fn list(&self, query: PaymentQuery) -> Result<Page<Payment>, Fault> {
         let newest_first = query.filter.newest_first;
         let after = match query.cursor.as_deref().map(Cursor::decode::<PaymentCursor>).transpose()? {
-            Some((order, at, id)) if order == newest_first => Some((at, id)),
+            Some((order, at, id)) if order == newest_first => Some((Cursor::time(at)?, id)),
             Some(_) => return Err(not_of_this_list()),
             None => None,
         };
@@ -57,7 +57,7 @@ impl PaymentService {
         limit: usize,
     ) -> Result<Page<Movement>, Fault> {
         let after = match cursor.map(Cursor::decode::<LedgerCursor>).transpose()? {
-            Some((of, only, at, id)) if of == payment && only == kind => Some((at, id)),
+            Some((of, only, at, id)) if of == payment && only == kind => Some((Cursor::time(at)?, id)),
             Some(_) => return Err(not_of_this_list()),
             None => None,
         };

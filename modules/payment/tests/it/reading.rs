@@ -92,6 +92,8 @@ async fn lists_are_pages_of_ones_own() {
     assert_eq!(ids(&of_order), [mine.id.to_string()]);
     let (_, others) = list(&format!("?order_id={}", paid.order), &mine.bearer).await;
     assert_eq!(ids(&others), Vec::<String>::new());
+    let ancient = eshopz_kernel::Cursor::encode(&(true, "-200000-01-01T00:00:00Z", uuid::Uuid::nil()));
+    assert_eq!(list(&format!("?cursor={ancient}"), &shop.admin).await.0, 422);
     for bad in ["?status=paid", "?limit=0", "?limit=101", "?cursor=x", "?order_id=x", "?sort=amount", "?foo=1"] {
         assert_eq!(list(bad, &shop.admin).await.0, 422, "{bad}");
     }

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,6 +33,10 @@ impl<T> Page<T> {
     }
 }
 
+fn not_of_this_list() -> Fault {
+    Fault::field("/cursor", "invalid_cursor", "is not a cursor of this list; begin without one")
+}
+
 /// The opaque text of a position in a list.
 #[derive(Debug)]
 pub struct Cursor;
@@ -51,6 +56,34 @@ impl Cursor {
             .decode(text)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .ok_or_else(|| Fault::field("/cursor", "invalid_cursor", "is not a cursor of this list; begin without one"))
+            .ok_or_else(not_of_this_list)
+    }
+
+    /// The time of a position, if there can be a row of it: PostgreSQL's calendar ends before chrono's.
+    ///
+    /// # Errors
+    /// 422 `invalid_cursor`.
+    pub fn time(at: DateTime<Utc>) -> Result<DateTime<Utc>, Fault> {
+        if (1..=9_999).contains(&at.year()) { Ok(at) } else { Err(not_of_this_list()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_goes_round_and_no_other_text_is_one() {
+        let now = Utc::now();
+        assert_eq!(Cursor::decode::<(DateTime<Utc>, i32)>(&Cursor::encode(&(now, 7))).unwrap(), (now, 7));
+        assert!(Cursor::decode::<i32>("nonsense").is_err());
+        assert_eq!(Cursor::time(now).unwrap(), now);
+    }
+
+    #[test]
+    fn times_that_postgresql_does_not_know_are_no_place() {
+        let made_up = Cursor::encode(&"-200000-01-01T00:00:00Z");
+        let at: DateTime<Utc> = Cursor::decode(&made_up).unwrap();
+        assert!(Cursor::time(at).is_err());
     }
 }

@@ -40,7 +40,7 @@ impl Position {
         if position.newest_first != (order == Order::NewestFirst) {
             return Err(Fault::field("/cursor", "invalid_cursor", "is of a list in another order; begin without one"));
         }
-        Ok((position.at, position.id))
+        Ok((Cursor::time(position.at)?, position.id))
     }
 }
 

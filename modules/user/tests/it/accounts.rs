@@ -53,6 +53,9 @@ async fn accounts_are_listed_filtered_and_paged() {
     let cursor = page["next_cursor"].as_str().unwrap();
     let other_order = format!("/users?limit=2&sort=created_at&cursor={cursor}");
     assert_field(&shop.call("GET", &other_order, &admin, Value::Null).await, "/cursor", "invalid_cursor");
+    let nowhere = json!({"newest_first": true, "at": "-200000-01-01T00:00:00Z", "id": uuid::Uuid::nil()});
+    let ancient = format!("/users?cursor={}", eshopz_kernel::Cursor::encode(&nowhere));
+    assert_field(&shop.call("GET", &ancient, &admin, Value::Null).await, "/cursor", "invalid_cursor");
     for (query, field) in [("sort=email", "/sort"), ("role=king", "/role"), ("email=%00", "/email"), ("q=x", "/q")] {
         let answer = shop.call("GET", &format!("/users?{query}"), &admin, Value::Null).await;
         assert_eq!(answer.status, 422, "{query}: {}", answer.text);
