@@ -178,8 +178,11 @@ fn json_fault(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8
 pub(super) fn data_error(text: &str, path: String) -> (&'static str, String, String) {
     let text = text.rsplit_once(" at line ").map_or(text, |(before, _)| before);
     let quoted = text.split('`').nth(1).unwrap_or_default();
-    if text.starts_with("unknown field") {
-        let field = if path.ends_with(&format!("/{quoted}")) { path } else { format!("{path}/{quoted}") };
+    if let Some(named) = text.strip_prefix("unknown field `") {
+        // The path has the field already, escaped; for a query it is empty.
+        let last = path.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+        let there = !path.is_empty() && named.starts_with(&format!("{last}`"));
+        let field = if there { path } else { format!("{path}/{}", escaped(quoted)) };
         ("unknown_field", field, text.to_owned())
     } else if text.starts_with("missing field") {
         ("required", format!("{path}/{quoted}"), "is required".to_owned())
@@ -191,9 +194,14 @@ pub(super) fn data_error(text: &str, path: String) -> (&'static str, String, Str
 fn pointer(path: &serde_path_to_error::Path) -> String {
     path.iter().fold(String::new(), |pointer, segment| match segment {
         Segment::Seq { index } => format!("{pointer}/{index}"),
-        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Map { key } => format!("{pointer}/{}", escaped(key)),
         Segment::Enum { .. } | Segment::Unknown => pointer,
     })
+}
+
+/// A name as a reference token of RFC 6901.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 fn collect(errors: &ValidationErrors, path: &str, found: &mut Vec<FieldError>) {
@@ -276,6 +284,12 @@ mod tests {
         assert_eq!(fault("{}"), one("/items", "required"));
         assert_eq!(fault(r#"{"items": [], "itmes": 1}"#), one("/itmes", "unknown_field"));
         assert_eq!(fault(r#"{"items": [{"quantity": 1, "x": 1}]}"#), one("/items/0/x", "unknown_field"));
+        for (name, escaped) in
+            [("a/b", "a~1b"), ("a~b", "a~0b"), ("~1", "~01"), ("`x", "`x"), ("", ""), ("items", "items")]
+        {
+            let body = format!(r#"{{"items": [{{"quantity": 1, "{name}": 1}}]}}"#);
+            assert_eq!(fault(&body), one(&format!("/items/0/{escaped}"), "unknown_field"));
+        }
         assert_eq!(fault(r#"{"items": [{"quantity": "1"}]}"#), one("/items/0/quantity", "invalid"));
         assert_eq!(fault(r#"{"items": [{"quantity": 1, "unit": null}]}"#), one("/items/0/unit", "invalid"));
         assert_eq!(fault(r#"{"items": [{"quantity": 1}, {"quantity": 9}]}"#), one("/items/1/quantity", "range"));
