@@ -29,7 +29,7 @@ const RULES: [Rule; 3] = [
             FROM orders.orders o LEFT JOIN payments.payments p ON p.id = o.payment_id AND p.order_id = o.id
             WHERE o.finished_at IS NOT NULL AND (
                 p.id IS NULL OR p.amount_minor <> o.total_minor OR p.currency <> o.currency
-                OR (o.status IN ('paid', 'processing', 'shipped', 'delivered')
+                OR (o.status IN ('paid', 'processing', 'shipped', 'delivered') AND o.total_minor > 0
                     AND p.status NOT IN ('succeeded', 'authorized'))
                 OR (o.status = 'pending_payment' AND p.status IN ('succeeded', 'authorized')
                     AND p.updated_at < now() - interval '1 minute')

@@ -123,3 +123,16 @@ async fn drop_checks(owner: &mut tokio_postgres::Client) {
         owner.batch_execute(&format!("ALTER TABLE {table} DROP CONSTRAINT \"{name}\"")).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn an_order_that_costs_nothing_balances() {
+    let shop = Server::start(&[]).await;
+    let admin = shop.admin().await;
+    let sample = shop.product(&admin, "Sample", 0, 10).await;
+    let (cart, token) = shop.guest_cart(&[(&sample, 1)]).await;
+    let order = json!({"cart_id": cart, "email": "guest@example.com", "shipping_address": address()});
+    let headers = [("x-cart-token", token.as_str()), ("idempotency-key", "free")];
+    let order = shop.send("POST", "/api/v1/orders", &headers, Some(order)).await.expect(201);
+    assert_eq!(order["status"], "paid");
+    assert_eq!(shop.verify(), Vec::<Value>::new());
+}
