@@ -159,9 +159,12 @@ async fn limit_clients(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let limit = req.app_data::<web::Data<Option<Throttle>>>().and_then(|limit| limit.as_ref().clone());
     if let (Some(limit), Some(peer)) = (limit, req.peer_addr()) {
-        limit.hit(&peer.ip().to_string()).await.map_err(HttpFault)?;
+        // An answer, not an error: an error would pass by what every answer has around it.
+        if let Err(fault) = limit.hit(&peer.ip().to_string()).await {
+            return Ok(req.into_response(HttpFault(fault).error_response()).map_into_right_body());
+        }
     }
-    next.call(req).await
+    Ok(next.call(req).await?.map_into_left_body())
 }
 
 /// The paths of the document, to tell a wrong method from a wrong path.

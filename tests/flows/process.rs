@@ -56,6 +56,33 @@ async fn request_ids_and_conditional_requests() {
 }
 
 #[tokio::test]
+async fn who_asks_too_often_is_told_so_like_everybody_else() {
+    let shop = Server::start(&["--rate-limit", "on", "--rate-limit-per-minute", "1"]).await;
+    for _ in 0..2 {
+        shop.send("GET", "/api/v1/categories", &[], None).await;
+    }
+    let refused = shop.send("GET", "/api/v1/categories", &[("x-request-id", "the-third")], None).await;
+    assert_eq!((refused.status, refused.body["code"].as_str()), (429, Some("rate_limited")));
+    assert_eq!(
+        (&refused.body["request_id"], refused.header("x-request-id").as_str()),
+        (&json!("the-third"), "the-third")
+    );
+    assert!(!refused.header("retry-after").is_empty());
+}
+
+#[tokio::test]
+async fn a_weak_admin_is_refused_in_words() {
+    let db = TestDb::new(&["user", "product", "cart", "payment", "order"]).await;
+    for (email, password, field) in
+        [("nobody", "a long walk by the sea\n", "email must"), ("ann@example.com", "short\n", "password must")]
+    {
+        let refused = support::run(&db.url, &["admin", "create", "--email", email], password);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused).contains(field), "{}", text(&refused));
+    }
+}
+
+#[tokio::test]
 async fn it_refuses_a_schema_that_it_does_not_know() {
     let db = TestDb::new(&["user", "product", "cart", "payment", "order"]).await;
     let down = support::run(&db.url, &["migrate", "down", "--modules", "order"], "");
