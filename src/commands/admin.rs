@@ -4,10 +4,12 @@ use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use eshopz_kernel::Fault;
 
 use crate::cli::{Settings, WrongCall};
 use crate::compose;
 use crate::database::Database;
+use crate::modules::Module;
 
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
@@ -33,10 +35,19 @@ pub async fn run(action: AdminCommand, settings: &Settings) -> anyhow::Result<()
 }
 
 async fn create(database: &Database, settings: &Settings, email: &str, password: &str) -> anyhow::Result<()> {
-    let users = compose::user_module(database, settings)?;
-    let id = users.create_admin(email, password).await?;
+    let users = compose::user_module(database.db(Module::User)?, database, settings)?;
+    let id = users.create_admin(email, password).await.map_err(explained)?;
     println!("admin {email} has the id {id}");
     Ok(())
+}
+
+/// On a terminal nobody sees a problem document: each wrong field in words.
+fn explained(fault: Fault) -> anyhow::Error {
+    if fault.errors.is_empty() {
+        return fault.into();
+    }
+    let fields = fault.errors.iter().map(|error| format!("{} {}", error.field.trim_start_matches('/'), error.message));
+    WrongCall(fields.collect::<Vec<_>>().join("; ")).into()
 }
 
 fn read_password() -> anyhow::Result<String> {
