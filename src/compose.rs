@@ -32,7 +32,7 @@ pub struct Shop {
     pub cart: CartModule,
     pub payment: PaymentModule,
     pub order: OrderModule,
-    pools: Vec<(Module, Db)>,
+    pools: Pools,
 }
 
 impl std::fmt::Debug for Shop {
@@ -46,10 +46,11 @@ impl std::fmt::Debug for Shop {
 /// # Errors
 /// When a URL cannot be read, or a setting is missing in production.
 pub fn compose(database: &Database, settings: &Settings) -> anyhow::Result<Shop> {
-    let user = user_module(database, settings)?;
-    let product = product_module(database, settings)?;
+    let pools = Pools::open(database)?;
+    let user = user_module(pools.user.clone(), database, settings)?;
+    let product = product_module(pools.product.clone(), settings);
     let cart = CartModule::new(CartDeps {
-        db: database.db(Module::Cart)?,
+        db: pools.cart.clone(),
         products: product.api(),
         settings: CartSettings {
             pricing: settings.shop.pricing(),
@@ -58,9 +59,9 @@ pub fn compose(database: &Database, settings: &Settings) -> anyhow::Result<Shop>
             ..CartSettings::default()
         },
     });
-    let payment = payment_module(database, settings)?;
+    let payment = payment_module(pools.payment.clone(), settings)?;
     let order = OrderModule::new(OrderDeps {
-        db: database.db(Module::Order)?,
+        db: pools.order.clone(),
         users: user.api(),
         products: product.api(),
         carts: cart.api(),
@@ -71,39 +72,64 @@ pub fn compose(database: &Database, settings: &Settings) -> anyhow::Result<Shop>
             ..OrderSettings::default()
         },
     });
-    let pools =
-        Module::ALL.into_iter().map(|module| Ok((module, database.db(module)?))).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Shop { user, product, cart, payment, order, pools })
 }
 
-/// The user module by itself, for the commands that need no other.
+/// One pool per module, for its requests, its relay and its jobs.
+#[derive(Clone)]
+struct Pools {
+    user: Db,
+    product: Db,
+    cart: Db,
+    payment: Db,
+    order: Db,
+}
+
+impl Pools {
+    fn open(database: &Database) -> anyhow::Result<Self> {
+        Ok(Self {
+            user: database.db(Module::User)?,
+            product: database.db(Module::Product)?,
+            cart: database.db(Module::Cart)?,
+            payment: database.db(Module::Payment)?,
+            order: database.db(Module::Order)?,
+        })
+    }
+
+    const fn of(&self, module: Module) -> &Db {
+        match module {
+            Module::User => &self.user,
+            Module::Product => &self.product,
+            Module::Cart => &self.cart,
+            Module::Payment => &self.payment,
+            Module::Order => &self.order,
+        }
+    }
+}
+
+/// The user module by itself, also for the commands that need no other.
 ///
 /// # Errors
 /// When its URL cannot be read.
-pub fn user_module(database: &Database, settings: &Settings) -> anyhow::Result<UserModule> {
+pub fn user_module(db: Db, database: &Database, settings: &Settings) -> anyhow::Result<UserModule> {
     let key_secret = settings.runtime.key_secret(&database.url(Module::User)?);
     Ok(UserModule::new(UserDeps {
-        db: database.db(Module::User)?,
+        db,
         counters: Counters::new(settings.runtime.redis_url.as_deref())?,
         mailer: Arc::new(FolderMailer::new(settings.database.data_dir.join("mail"))),
         settings: UserSettings { key_secret, ..UserSettings::default() },
     }))
 }
 
-/// The product module by itself.
-///
-/// # Errors
-/// When its URL cannot be read.
-pub fn product_module(database: &Database, settings: &Settings) -> anyhow::Result<ProductModule> {
-    Ok(ProductModule::new(ProductDeps {
-        db: database.db(Module::Product)?,
+fn product_module(db: Db, settings: &Settings) -> ProductModule {
+    ProductModule::new(ProductDeps {
+        db,
         settings: ProductSettings { currency: settings.shop.currency, ..ProductSettings::default() },
-    }))
+    })
 }
 
-fn payment_module(database: &Database, settings: &Settings) -> anyhow::Result<PaymentModule> {
+fn payment_module(db: Db, settings: &Settings) -> anyhow::Result<PaymentModule> {
     let runtime = &settings.runtime;
-    let db = database.db(Module::Payment)?;
     let gateway: Arc<dyn Gateway> = match wrong_call(runtime.gateway())? {
         PaymentGateway::Sandbox => Arc::new(SandboxGateway::new(db.clone())),
     };
@@ -137,26 +163,30 @@ impl Shop {
         Arc::new(UserIdentity(self.user.api()))
     }
 
-    fn listeners(&self) -> Vec<Arc<dyn Listener>> {
-        [
-            self.user.listeners(),
-            self.product.listeners(),
-            self.cart.listeners(),
-            self.payment.listeners(),
-            self.order.listeners(),
+    /// Every module's listeners.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<(Module, Vec<Arc<dyn Listener>>)> {
+        vec![
+            (Module::User, self.user.listeners()),
+            (Module::Product, self.product.listeners()),
+            (Module::Cart, self.cart.listeners()),
+            (Module::Payment, self.payment.listeners()),
+            (Module::Order, self.order.listeners()),
         ]
-        .concat()
     }
 
     /// One relay per module's outbox.
     #[must_use]
     pub fn relays(&self) -> Vec<Relay> {
-        let listeners = self.listeners();
+        let listeners: Vec<_> = self.listeners().into_iter().flat_map(|(_, listeners)| listeners).collect();
         let subscriptions = Subscriptions::of(&listeners);
         let transport = Arc::new(LocalTransport::new(listeners));
-        self.pools
-            .iter()
-            .map(|(_, db)| Relay::new(db.clone(), transport.clone(), subscriptions.clone(), RelayConfig::default()))
+        Module::ALL
+            .into_iter()
+            .map(|module| {
+                let db = self.pools.of(module).clone();
+                Relay::new(db, transport.clone(), subscriptions.clone(), RelayConfig::default())
+            })
             .collect()
     }
 
@@ -171,17 +201,12 @@ impl Shop {
             Module::Order => self.order.jobs(),
         };
         let mut jobs = Vec::new();
-        for (module, db) in &self.pools {
-            jobs.extend(of(*module).into_iter().map(|job| (db.clone(), job)));
+        for module in Module::ALL {
+            let db = self.pools.of(module);
+            jobs.extend(of(module).into_iter().map(|job| (db.clone(), job)));
             jobs.push((db.clone(), sweep(db.clone())));
         }
         jobs
-    }
-
-    /// A module's pool.
-    #[must_use]
-    pub fn pools(&self) -> &[(Module, Db)] {
-        &self.pools
     }
 }
 

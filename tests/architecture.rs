@@ -6,6 +6,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use clap::Parser as _;
+use eshopz::cli::Cli;
+use eshopz::compose::compose;
+use eshopz::database::Database;
 use eshopz::modules::Module;
 use serde_json::Value;
 
@@ -146,6 +150,28 @@ fn the_binary_knows_every_module() {
         let drawn: BTreeSet<String> = known.calls().iter().map(|module| module.name().to_owned()).collect();
         assert_eq!(drawn, called, "`eshopz modules --graph` draws {module} wrongly");
     }
+}
+
+/// A module hears itself and those that it may call; an event's name begins with its module's.
+#[tokio::test]
+async fn subscriptions_point_down() {
+    let cli =
+        Cli::try_parse_from(["eshopz", "config", "--database-url", "postgres://nobody@127.0.0.1:1/none"]).unwrap();
+    let database = Database::open(&cli.settings).await.unwrap();
+    let shop = compose(&database, &cli.settings).unwrap();
+    let mut heard = 0;
+    for (module, listeners) in shop.listeners() {
+        for listener in listeners {
+            assert!(listener.name().starts_with(&format!("{module}.")), "{module} has {}", listener.name());
+            for event in listener.events() {
+                heard += 1;
+                let publisher = event.split('.').next().unwrap();
+                let allowed = publisher == module.name() || module.calls().iter().any(|m| m.name() == publisher);
+                assert!(allowed, "{} hears {event}, which comes from above", listener.name());
+            }
+        }
+    }
+    assert!(heard > 0);
 }
 
 /// Every Rust file that is no test.

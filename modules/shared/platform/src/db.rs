@@ -12,6 +12,7 @@ use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use eshopz_kernel::Fault;
 use futures::FutureExt as _;
+use tokio::runtime::Handle;
 use tokio_postgres::NoTls;
 
 /// A connection on loan from the pool.
@@ -116,16 +117,22 @@ impl From<StoreError> for Fault {
 }
 
 impl Db {
-    /// Makes a module's pool. No connection is opened yet.
+    /// Makes a module's pool, to be called within a Tokio runtime. No connection is opened yet.
     ///
     /// # Errors
     /// [`StoreError::Url`] when the URL cannot be read.
     pub fn new(schema: &'static str, config: &DbConfig) -> Result<Self, StoreError> {
         let raw = session_config(schema, &config.url)?;
         let setup_config = raw.clone();
+        // A connection is driven by the runtime that opened it. A worker's ends before the relay and the
+        // jobs do, so connections belong to the runtime that made the pool.
+        let runtime = Handle::current();
         let mut manager_config = ManagerConfig::default();
         manager_config.recycling_method = RecyclingMethod::Fast;
-        manager_config.custom_setup = Box::new(move |_| establish(setup_config.clone()).boxed());
+        manager_config.custom_setup = Box::new(move |_| {
+            let opening = runtime.spawn(establish(setup_config.clone()));
+            async move { opening.await.unwrap_or_else(|error| Err(bad_connection(&error))) }.boxed()
+        });
         let manager = AsyncDieselConnectionManager::new_with_config(config.url.clone(), manager_config);
         let pool = Pool::builder(manager)
             .max_size(config.max_connections)
@@ -186,9 +193,12 @@ fn session_config(schema: &str, url: &str) -> Result<tokio_postgres::Config, Sto
 }
 
 async fn establish(config: tokio_postgres::Config) -> diesel::ConnectionResult<AsyncPgConnection> {
-    let (client, connection) =
-        config.connect(NoTls).await.map_err(|error| diesel::ConnectionError::BadConnection(error_chain(&error)))?;
+    let (client, connection) = config.connect(NoTls).await.map_err(|error| bad_connection(&error))?;
     AsyncPgConnection::try_from_client_and_connection(client, connection).await
+}
+
+fn bad_connection(error: &dyn std::error::Error) -> diesel::ConnectionError {
+    diesel::ConnectionError::BadConnection(error_chain(error))
 }
 
 fn error_chain(error: &dyn std::error::Error) -> String {
