@@ -48,10 +48,11 @@ async fn guest_to_customer_to_delivered() {
     assert_eq!(id(&again.expect(201)), id(&placed));
     assert_eq!(available(&shop, &admin, &shirt).await, 8);
 
-    for to in ["shipped", "delivered"] {
-        let path = format!("{location}/transitions");
-        let moved = shop.send("POST", &path, &[("authorization", &admin)], Some(json!({"to": to}))).await.expect(200);
-        assert_eq!(moved["status"], to);
+    let path = format!("{location}/transitions");
+    let parcel = json!({"carrier": "DHL", "number": "JD0146"});
+    for change in [json!({"to": "shipped", "tracking": parcel}), json!({"to": "delivered"})] {
+        let moved = shop.send("POST", &path, &[("authorization", &admin)], Some(change.clone())).await.expect(200);
+        assert_eq!((&moved["status"], &moved["tracking"]), (&change["to"], &parcel));
     }
     let by_number = format!("/api/v1/orders/{}", placed["number"].as_str().unwrap());
     let read = shop.send("GET", &by_number, &[("authorization", &ada)], None).await.expect(200);

@@ -1,9 +1,11 @@
 //! Where an order goes, and how to follow it there.
 
 use eshopz_kernel::country;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
-use validator::{Validate, ValidationError};
+use validator::{Validate, ValidationError, ValidationErrors};
 
 use super::text::{refusal, visible_words};
 
@@ -57,20 +59,63 @@ impl TryFrom<serde_json::Value> for PostalAddress {
     }
 }
 
+/// How to follow a parcel: its number alone, or with more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Tracking {
+    Number(String),
+    Parcel(Parcel),
+}
+
 /// A parcel on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Tracking {
+pub struct Parcel {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 100), custom(function = visible_words))]
     #[schema(max_length = 100, examples("DHL"))]
-    pub carrier: String,
+    pub carrier: Option<String>,
     #[validate(length(max = 100), custom(function = visible_words))]
     #[schema(max_length = 100, examples("JD014600003888"))]
     pub number: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(url, length(max = 2000), custom(function = web_address))]
     #[schema(max_length = 2000, format = "uri", examples("https://www.dhl.com/track?id=JD014600003888"))]
     pub url: Option<String>,
+}
+
+/// By hand, so that a mistake within the object is told with its place.
+impl<'de> Deserialize<'de> for Tracking {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Given;
+
+        impl<'de> Visitor<'de> for Given {
+            type Value = Tracking;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a tracking number, or an object with `number`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, number: &str) -> Result<Tracking, E> {
+                Ok(Tracking::Number(number.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Tracking, A::Error> {
+                Parcel::deserialize(MapAccessDeserializer::new(map)).map(Tracking::Parcel)
+            }
+        }
+
+        deserializer.deserialize_any(Given)
+    }
+}
+
+impl Validate for Tracking {
+    fn validate(&self) -> Result<(), ValidationErrors> {
+        match self {
+            Self::Number(number) => Parcel { carrier: None, number: number.clone(), url: None }.validate(),
+            Self::Parcel(parcel) => parcel.validate(),
+        }
+    }
 }
 
 /// It ends up as a link on a customer's page: no `javascript:` there.
@@ -113,7 +158,13 @@ mod tests {
 
     #[test]
     fn a_link_leads_to_the_web() {
-        let tracking = |url: &str| Tracking { carrier: "DHL".into(), number: "1".into(), url: Some(url.into()) };
+        let tracking = |url: &str| {
+            Tracking::Parcel(Parcel { carrier: Some("DHL".into()), number: "1".into(), url: Some(url.into()) })
+        };
+        let number: Tracking = serde_json::from_str("\"JD0146\"").unwrap();
+        assert!(number.validate().is_ok());
+        assert!(Tracking::Number("\u{0}".into()).validate().is_err());
+        assert!(serde_json::from_str::<Tracking>("{\"number\": \"1\", \"colour\": \"red\"}").is_err());
         assert!(tracking("https://dhl.com/1").validate().is_ok());
         assert!(tracking("javascript:alert(1)").validate().is_err());
         assert!(tracking("dhl").validate().is_err());
