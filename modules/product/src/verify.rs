@@ -72,7 +72,7 @@ const RULES: [Rule; 7] = [
                     SELECT product_id, min(price_minor) AS lowest, max(price_minor) AS highest \
                     FROM variants GROUP BY product_id \
                  ) v ON v.product_id = p.id \
-                 WHERE (p.price_min_minor, p.price_max_minor) IS DISTINCT FROM (v.lowest, v.highest)",
+                 WHERE (p.price_min_minor, p.price_max_minor) IS DISTINCT FROM (coalesce(v.lowest, 0), coalesce(v.highest, 0))",
     },
     Rule {
         // The job that frees them runs every ten seconds.

@@ -25,6 +25,11 @@ pub struct ImageInput {
     #[validate(length(max = 1000), custom(function = fields::text))]
     #[schema(max_length = 1000, example = "A blue shirt on a hanger")]
     pub alt: String,
+    /// Pictures are shown by position, those without one as they come.
+    #[serde(default)]
+    #[validate(range(min = 1, max = 250))]
+    #[schema(minimum = 1, maximum = 250, example = 1)]
+    pub position: Option<u16>,
 }
 
 /// An option with its values, in the order in which they are to be shown.
@@ -89,8 +94,10 @@ pub struct CreateProduct {
     #[validate(nested, length(max = 3), custom(function = unlike_names))]
     #[schema(max_items = 3)]
     pub options: Option<Vec<OptionInput>>,
-    #[validate(nested, length(min = 1, max = 2000))]
-    #[schema(min_items = 1, max_items = 2000)]
+    /// More can be added later; without any the product cannot be bought.
+    #[serde(default)]
+    #[validate(nested, length(max = 2000))]
+    #[schema(max_items = 2000)]
     pub variants: Vec<CreateVariant>,
     #[serde(default)]
     #[validate(nested, length(max = 250))]
@@ -162,7 +169,8 @@ fn options(inputs: Vec<OptionInput>) -> Vec<ProductOption> {
     inputs.into_iter().map(option).collect()
 }
 
-fn images(inputs: Vec<ImageInput>) -> Images {
+fn images(mut inputs: Vec<ImageInput>) -> Images {
+    inputs.sort_by_key(|input| input.position.unwrap_or(u16::MAX));
     Images(inputs.into_iter().map(|input| Image { url: input.url, alt: input.alt }).collect())
 }
 

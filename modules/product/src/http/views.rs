@@ -85,7 +85,8 @@ pub struct ProductView {
     pub options: Vec<OptionView>,
     pub variants: Vec<VariantView>,
     pub images: Vec<ImageView>,
-    pub price_range: PriceRange,
+    /// `null` while the product has no variant.
+    pub price_range: Option<PriceRange>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -165,7 +166,11 @@ impl ProductView {
     pub fn of(whole: WholeProduct, currency: Currency, admin: bool) -> Self {
         let WholeProduct { product, variants } = whole;
         let variant = |row| VariantView::of(row, &product.options, currency, admin);
-        let variants = variants.into_iter().map(variant).collect();
+        let variants: Vec<VariantView> = variants.into_iter().map(variant).collect();
+        let price_range = (!variants.is_empty()).then(|| PriceRange {
+            min: Money::new(product.price_min_minor, currency),
+            max: Money::new(product.price_max_minor, currency),
+        });
         Self {
             id: product.id.into(),
             handle: product.handle,
@@ -179,10 +184,7 @@ impl ProductView {
             options: option_views(product.options),
             variants,
             images: image_views(product.images),
-            price_range: PriceRange {
-                min: Money::new(product.price_min_minor, currency),
-                max: Money::new(product.price_max_minor, currency),
-            },
+            price_range,
             created_at: product.created_at,
             updated_at: product.updated_at,
         }

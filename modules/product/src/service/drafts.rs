@@ -18,7 +18,6 @@ pub struct ProductDraft {
     pub category: Option<String>,
     /// Taken from the variants when they are not given.
     pub options: Option<Vec<ProductOption>>,
-    /// One at least.
     pub variants: Vec<VariantDraft>,
     pub images: Images,
 }

@@ -54,6 +54,10 @@ impl ProductService {
                 }
                 draft.position = draft.position.or(Some(last.saturating_add(1)));
                 let mut options = locked.options;
+                if count == 0 && options.0.is_empty() {
+                    // The first variant says what the product's options are, as with a new product.
+                    options = Options::for_new(None, Some(&draft.option_values));
+                }
                 let planned = plan_one(product, &mut options, draft)?;
                 let id = planned.insert(conn, actor).await?;
                 store::products::refresh(conn, product, &options).await?;

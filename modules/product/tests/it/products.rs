@@ -179,7 +179,7 @@ async fn bad_products_are_refused_by_field_and_leave_nothing() {
     };
     for (body, field) in [
         (with(&|b| b["title"] = json!("")), "/title"),
-        (with(&|b| b["variants"] = json!([])), "/variants"),
+        (with(&|b| b["variants"] = json!({})), "/variants"),
         (with(&|b| b["variants"][1]["price"] = json!({"amount": -1, "currency": "USD"})), "/variants/1/price"),
         (with(&|b| b["variants"][1]["price"]["currency"] = json!("EUR")), "/variants/1/price/currency"),
         (with(&|b| b["variants"][1]["price"] = json!(19.99)), "/variants/1/price"),

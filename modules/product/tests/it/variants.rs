@@ -6,6 +6,23 @@ use serde_json::{Value, json};
 use crate::shop::{Shop, reserve, shirt, usd, variant_id};
 
 #[tokio::test]
+async fn a_product_can_begin_without_variants() {
+    let shop = Shop::open().await;
+    let images = json!([{"url": "https://example.com/b.jpg", "position": 2}, {"url": "https://example.com/a.jpg", "position": 1}]);
+    let product = shop.product(json!({"title": "Mug", "images": images})).await;
+    assert_eq!((&product["variants"], &product["price_range"]), (&json!([]), &Value::Null));
+    assert_eq!(product["images"][0]["url"], "https://example.com/a.jpg");
+    assert_eq!(shop.module.verify().await.unwrap().findings, []);
+    let path = format!("/products/{}", product["id"].as_str().unwrap());
+    let body = json!({"option_values": {"Colour": "Red"}, "price": usd(900)});
+    let made = shop.admin("POST", &format!("{path}/variants"), Some(body)).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let now = shop.get(&path).await.json();
+    assert_eq!(now["options"], json!([{"name": "Colour", "values": ["Red"]}]));
+    assert_eq!(now["price_range"], json!({"min": usd(900), "max": usd(900)}));
+}
+
+#[tokio::test]
 async fn a_variant_joins_a_product() {
     let shop = Shop::open().await;
     let product = shop.product(shirt("Shirt", &["S"])).await;
