@@ -1,16 +1,20 @@
 //! The configuration: one struct per concern. Every value is a flag and an `ESHOPZ_…` variable, and is
 //! documented where it is read, here; `eshopz <command> --help` shows the same words.
 
-use std::collections::BTreeMap;
+mod describe;
+mod tax;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
+pub use describe::describe;
 use eshopz_kernel::{Currency, Pricing};
 use eshopz_platform::db::DbConfig;
-use serde_json::{Value, json};
+pub use tax::TaxRates;
+use tax::parse_tax_rates;
 
 use crate::modules::Module;
 
@@ -171,26 +175,6 @@ pub struct ShopArgs {
     #[arg(long, env = "ESHOPZ_CART_MAX_QUANTITY", default_value_t = 99_999, global = true, hide_short_help = true,
           value_parser = clap::value_parser!(i64).range(1..=1_000_000))]
     pub cart_max_quantity: i64,
-}
-
-/// Basis points by country.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TaxRates(pub BTreeMap<String, u32>);
-
-fn parse_tax_rates(text: &str) -> Result<TaxRates, String> {
-    let mut rates = BTreeMap::new();
-    for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-        let (country, percent) =
-            entry.split_once('=').ok_or_else(|| format!("`{entry}` is not COUNTRY=PERCENT, such as DE=19"))?;
-        if country.len() != 2 || !country.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(format!("`{country}` is not an ISO 3166 alpha-2 country such as DE"));
-        }
-        // A percentage with two decimals is a price of a currency with two: exact, without floats.
-        let points = Currency::USD.parse_price(percent).map_err(|error| format!("`{percent}` {error}"))?;
-        let points = u32::try_from(points).ok().filter(|points| *points <= 10_000);
-        rates.insert(country.to_owned(), points.ok_or_else(|| format!("`{percent}` is over 100 percent"))?);
-    }
-    Ok(TaxRates(rates))
 }
 
 fn parse_minutes(text: &str) -> Result<f64, String> {
@@ -378,81 +362,5 @@ impl ServeArgs {
             .checked_add(MANAGEMENT_OFFSET)
             .with_context(|| format!("--listen {public}: choose a port below {}", u16::MAX - MANAGEMENT_OFFSET))?;
         Ok((public, SocketAddr::new(public.ip(), port)))
-    }
-}
-
-/// The effective configuration with secrets hidden.
-#[must_use]
-pub fn describe(database: &DatabaseArgs, runtime: &RuntimeArgs, shop: &ShopArgs) -> Value {
-    let urls: BTreeMap<&str, Value> = Module::ALL
-        .iter()
-        .map(|module| (module.name(), json!(database.config(*module, None).ok().map(|config| hide(&config.url)))))
-        .collect();
-    json!({
-        "environment": format!("{:?}", runtime.environment).to_lowercase(),
-        "database": {
-            "urls": urls,
-            "private_server": !database.is_external(),
-            "data_dir": database.data_dir,
-            "pool_per_module": database.database_pool,
-            "wait_ms": database.database_wait_ms,
-        },
-        "redis_url": runtime.redis_url.as_deref().map(hide),
-        "events": format!("{:?}", runtime.events).to_lowercase(),
-        "secrets": format!("{:?}", runtime.secrets).to_lowercase(),
-        "secret_key": runtime.secret_key.as_ref().map(|_| "***"),
-        "payment": {
-            "gateway": runtime.gateway().ok().map(|gateway| format!("{gateway:?}").to_lowercase()),
-            "capture": format!("{:?}", runtime.payment_capture).to_lowercase(),
-            "gateway_timeout_ms": runtime.gateway_timeout_ms,
-            "webhook_secret": "***",
-        },
-        "rate_limit": { "on": runtime.limits_clients(), "per_minute": runtime.rate_limit_per_minute },
-        "shop": {
-            "currency": shop.currency.code(),
-            "shipping_flat": shop.shipping_flat,
-            "shipping_free_from": shop.shipping_free_from,
-            "tax_rates_basis_points": shop.tax_rates.0,
-            "order_expiry_minutes": shop.order_expiry_minutes,
-            "cart_max_lines": shop.cart_max_lines,
-            "cart_max_quantity": shop.cart_max_quantity,
-        },
-    })
-}
-
-/// A URL without its password and without parameters, which may hold one too.
-fn hide(url: &str) -> String {
-    let url = url.split('?').next().unwrap_or_default();
-    let Some((scheme, rest)) = url.split_once("://") else { return "***".to_owned() };
-    match rest.rsplit_once('@') {
-        Some((credentials, host)) => {
-            let user = credentials.split(':').next().unwrap_or_default();
-            let mask = if credentials.contains(':') { ":***" } else { "" };
-            format!("{scheme}://{user}{mask}@{host}")
-        }
-        None => format!("{scheme}://{rest}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_are_hidden() {
-        assert_eq!(hide("postgres://shop:p@ss:w@db:5432/shop"), "postgres://shop:***@db:5432/shop");
-        assert_eq!(hide("postgres://db/shop?password=x"), "postgres://db/shop");
-        assert_eq!(hide("redis://:secret@cache:6379"), "redis://:***@cache:6379");
-        assert_eq!(hide("host=db password=x"), "***");
-    }
-
-    #[test]
-    fn tax_rates_are_exact() {
-        let rates = parse_tax_rates("DE=19, CH=8.1,US=0").unwrap().0;
-        assert_eq!(rates.get("DE"), Some(&1_900));
-        assert_eq!(rates.get("CH"), Some(&810));
-        for bad in ["DE", "de=19", "DE=x", "DE=101", "DEU=1"] {
-            assert!(parse_tax_rates(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -1,0 +1,74 @@
+//! The effective configuration in print, with every secret hidden.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{DatabaseArgs, RuntimeArgs, ShopArgs};
+use crate::modules::Module;
+
+/// The effective configuration with secrets hidden.
+#[must_use]
+pub fn describe(database: &DatabaseArgs, runtime: &RuntimeArgs, shop: &ShopArgs) -> Value {
+    let urls: BTreeMap<&str, Value> = Module::ALL
+        .iter()
+        .map(|module| (module.name(), json!(database.config(*module, None).ok().map(|config| hide(&config.url)))))
+        .collect();
+    json!({
+        "environment": format!("{:?}", runtime.environment).to_lowercase(),
+        "database": {
+            "urls": urls,
+            "private_server": !database.is_external(),
+            "data_dir": database.data_dir,
+            "pool_per_module": database.database_pool,
+            "wait_ms": database.database_wait_ms,
+        },
+        "redis_url": runtime.redis_url.as_deref().map(hide),
+        "events": format!("{:?}", runtime.events).to_lowercase(),
+        "secrets": format!("{:?}", runtime.secrets).to_lowercase(),
+        "secret_key": runtime.secret_key.as_ref().map(|_| "***"),
+        "payment": {
+            "gateway": runtime.gateway().ok().map(|gateway| format!("{gateway:?}").to_lowercase()),
+            "capture": format!("{:?}", runtime.payment_capture).to_lowercase(),
+            "gateway_timeout_ms": runtime.gateway_timeout_ms,
+            "webhook_secret": "***",
+        },
+        "rate_limit": { "on": runtime.limits_clients(), "per_minute": runtime.rate_limit_per_minute },
+        "shop": {
+            "currency": shop.currency.code(),
+            "shipping_flat": shop.shipping_flat,
+            "shipping_free_from": shop.shipping_free_from,
+            "tax_rates_basis_points": shop.tax_rates.0,
+            "order_expiry_minutes": shop.order_expiry_minutes,
+            "cart_max_lines": shop.cart_max_lines,
+            "cart_max_quantity": shop.cart_max_quantity,
+        },
+    })
+}
+
+/// A URL without its password and without parameters, which may hold one too.
+fn hide(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return "***".to_owned() };
+    match rest.rsplit_once('@') {
+        Some((credentials, host)) => {
+            let user = credentials.split(':').next().unwrap_or_default();
+            let mask = if credentials.contains(':') { ":***" } else { "" };
+            format!("{scheme}://{user}{mask}@{host}")
+        }
+        None => format!("{scheme}://{rest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_hidden() {
+        assert_eq!(hide("postgres://shop:p@ss:w@db:5432/shop"), "postgres://shop:***@db:5432/shop");
+        assert_eq!(hide("postgres://db/shop?password=x"), "postgres://db/shop");
+        assert_eq!(hide("redis://:secret@cache:6379"), "redis://:***@cache:6379");
+        assert_eq!(hide("host=db password=x"), "***");
+    }
+}
