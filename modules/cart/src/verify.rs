@@ -1,11 +1,8 @@
 //! `eshopz verify` for carts: what no constraint of the tables can hold.
 
-use diesel::QueryableByName;
 use diesel::result::Error as DieselError;
-use diesel::sql_query;
-use diesel::sql_types::{BigInt, Text};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use eshopz_platform::books::{Finding, Report};
+use diesel_async::AsyncPgConnection;
+use eshopz_platform::books::Report;
 use eshopz_platform::events::health;
 
 const MODULE: &str = "cart";
@@ -30,33 +27,11 @@ const RULES: [(&str, &str); 3] = [
     ),
 ];
 
-#[derive(QueryableByName)]
-struct Broken {
-    #[diesel(sql_type = Text)]
-    subject: String,
-    #[diesel(sql_type = Text)]
-    detail: String,
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    carts: i64,
-}
-
 /// Checks the carts and the module's events.
 pub async fn books(conn: &mut AsyncPgConnection) -> Result<Report, DieselError> {
-    let count: Count = sql_query("SELECT count(*) AS carts FROM carts").get_result(conn).await?;
     let mut report = Report::default();
-    for (check, query) in RULES {
-        let broken: Vec<Broken> = sql_query(query).load(conn).await?;
-        report.checked.push((MODULE, check, count.carts));
-        report.findings.extend(broken.into_iter().map(|Broken { subject, detail }| Finding {
-            module: MODULE,
-            check,
-            subject,
-            detail,
-        }));
+    for (check, broken) in RULES {
+        report.check(conn, MODULE, check, ("carts", broken)).await?;
     }
     report.merge(health::audit(conn, MODULE).await?);
     Ok(report)

@@ -1,11 +1,9 @@
 //! Whether the books balance: payments against their ledger, their events and the gateway.
 
-use diesel::prelude::QueryableByName;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use eshopz_kernel::Fault;
-use eshopz_platform::books::{Finding, Report};
+use eshopz_platform::books::Report;
 use eshopz_platform::events::health;
 
 use crate::error::PaymentError;
@@ -88,20 +86,6 @@ const RULES: [(&str, &str); 8] = [
     ),
 ];
 
-#[derive(QueryableByName)]
-struct Broken {
-    #[diesel(sql_type = Text)]
-    subject: String,
-    #[diesel(sql_type = Text)]
-    detail: String,
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    payments: i64,
-}
-
 /// Runs every rule on one snapshot, then asks the gateway.
 pub(crate) async fn verify(service: &PaymentService) -> Result<Report, Fault> {
     let mut report = own_books(service).await?;
@@ -119,17 +103,9 @@ async fn own_books(service: &PaymentService) -> Result<Report, PaymentError> {
     let mut conn = service.db.conn().await?;
     conn.transaction(async |conn| {
         sql_query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(conn).await?;
-        let count: Count = sql_query("SELECT count(*) AS payments FROM payments").get_result(conn).await?;
         let mut report = Report::default();
-        for (check, query) in RULES {
-            let broken: Vec<Broken> = sql_query(format!("{query} ORDER BY 1")).load(conn).await?;
-            report.checked.push((MODULE, check, count.payments));
-            report.findings.extend(broken.into_iter().map(|Broken { subject, detail }| Finding {
-                module: MODULE,
-                check,
-                subject,
-                detail,
-            }));
+        for (check, broken) in RULES {
+            report.check(conn, MODULE, check, ("payments", broken)).await?;
         }
         report.merge(health::audit(conn, MODULE).await?);
         Ok(report)

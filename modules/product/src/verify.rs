@@ -2,12 +2,9 @@
 //!
 //! Each rule is one statement, so it sees one moment, however busy the shop is.
 
-use diesel::QueryableByName;
 use diesel::result::Error as DieselError;
-use diesel::sql_query;
-use diesel::sql_types::{BigInt, Text};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use eshopz_platform::books::{Finding, Report};
+use diesel_async::AsyncPgConnection;
+use eshopz_platform::books::Report;
 use eshopz_platform::events::health;
 
 const MODULE: &str = "product";
@@ -83,33 +80,11 @@ const RULES: [Rule; 7] = [
     },
 ];
 
-#[derive(QueryableByName)]
-struct Broken {
-    #[diesel(sql_type = Text)]
-    subject: String,
-    #[diesel(sql_type = Text)]
-    detail: String,
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    rows: i64,
-}
-
 /// Checks the catalogue and the module's events.
 pub async fn books(conn: &mut AsyncPgConnection) -> Result<Report, DieselError> {
     let mut report = Report::default();
     for Rule { check, table, broken } in RULES {
-        let count: Count = sql_query(format!("SELECT count(*) AS rows FROM {table}")).get_result(conn).await?;
-        let broken: Vec<Broken> = sql_query(broken).load(conn).await?;
-        report.checked.push((MODULE, check, count.rows));
-        report.findings.extend(broken.into_iter().map(|Broken { subject, detail }| Finding {
-            module: MODULE,
-            check,
-            subject,
-            detail,
-        }));
+        report.check(conn, MODULE, check, (table, broken)).await?;
     }
     report.merge(health::audit(conn, MODULE).await?);
     Ok(report)

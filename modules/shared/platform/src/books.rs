@@ -1,5 +1,10 @@
 //! What `eshopz verify` looks for: places where the books of a module do not balance.
 
+use diesel::QueryableByName;
+use diesel::result::QueryResult;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use serde::Serialize;
 
 /// One thing that is wrong.
@@ -24,9 +29,43 @@ pub struct Report {
 }
 
 impl Report {
+    /// Checks one rule: `table` is what it goes over, and each row of the query `broken`, of a `subject` and
+    /// a `detail`, is a finding.
+    ///
+    /// # Errors
+    /// A statement's.
+    pub async fn check(
+        &mut self,
+        conn: &mut AsyncPgConnection,
+        module: &'static str,
+        check: &'static str,
+        (table, broken): (&str, &str),
+    ) -> QueryResult<()> {
+        let count: Count = sql_query(format!("SELECT count(*) AS rows FROM {table}")).get_result(conn).await?;
+        let broken: Vec<Broken> = sql_query(broken).load(conn).await?;
+        self.checked.push((module, check, count.rows));
+        let finding = |Broken { subject, detail }| Finding { module, check, subject, detail };
+        self.findings.extend(broken.into_iter().map(finding));
+        Ok(())
+    }
+
     /// Adds another report to this one.
     pub fn merge(&mut self, other: Self) {
         self.checked.extend(other.checked);
         self.findings.extend(other.findings);
     }
+}
+
+#[derive(QueryableByName)]
+struct Broken {
+    #[diesel(sql_type = Text)]
+    subject: String,
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
 }

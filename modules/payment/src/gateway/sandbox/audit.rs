@@ -1,11 +1,8 @@
 //! The sandbox's books beside the module's: what one collected or gave back, the other must know.
 
-use diesel::prelude::QueryableByName;
 use diesel::result::QueryResult;
-use diesel::sql_query;
-use diesel::sql_types::{BigInt, Text};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
-use eshopz_platform::books::{Finding, Report};
+use diesel_async::AsyncPgConnection;
+use eshopz_platform::books::Report;
 
 const MODULE: &str = "payment";
 const CHECK: &str = "gateway_drift";
@@ -31,27 +28,9 @@ const DRIFT: &str = "\
       AND NOT EXISTS (SELECT FROM sandbox_charges c WHERE c.reference = p.gateway_reference) \
     ORDER BY 1";
 
-#[derive(QueryableByName)]
-struct Difference {
-    #[diesel(sql_type = Text)]
-    subject: String,
-    #[diesel(sql_type = Text)]
-    detail: String,
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    charges: i64,
-}
-
 /// Compares them, in one statement.
 pub(super) async fn compare(conn: &mut AsyncPgConnection) -> QueryResult<Report> {
-    let count: Count = sql_query("SELECT count(*) AS charges FROM sandbox_charges").get_result(conn).await?;
-    let differences: Vec<Difference> = sql_query(DRIFT).load(conn).await?;
-    let findings = differences
-        .into_iter()
-        .map(|Difference { subject, detail }| Finding { module: MODULE, check: CHECK, subject, detail })
-        .collect();
-    Ok(Report { checked: vec![(MODULE, CHECK, count.charges)], findings })
+    let mut report = Report::default();
+    report.check(conn, MODULE, CHECK, ("sandbox_charges", DRIFT)).await?;
+    Ok(report)
 }

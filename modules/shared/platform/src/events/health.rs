@@ -3,10 +3,10 @@
 use diesel::prelude::QueryableByName;
 use diesel::result::Error as DieselError;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Double, Text};
+use diesel::sql_types::{BigInt, Double};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use crate::books::{Finding, Report};
+use crate::books::Report;
 
 /// A module's backlog.
 #[derive(Clone, Copy, Debug, PartialEq, QueryableByName)]
@@ -40,68 +40,44 @@ pub async fn lag(conn: &mut AsyncPgConnection) -> Result<Lag, DieselError> {
     .await
 }
 
-/// Seconds after which an event that nobody has taken up counts as stuck.
-const STUCK_AFTER: f64 = 300.0;
-
-/// Each rule, with the query for what breaks it. Events on their way break none: new ones, those that
+/// Each rule, with the query for what breaks it. What nobody has taken up for five minutes counts as
+/// stuck. Events on their way break none: new ones, those that
 /// are being delivered and those that wait for their next attempt.
 const RULES: [(&str, &str); 4] = [
     (
         "outbox_taken_up",
         "SELECT id::text AS subject, format('%s of %s was never taken up by a relay', name, occurred_at) AS detail \
-         FROM outbox WHERE remaining IS NULL AND occurred_at < now() - make_interval(secs => $1)",
+         FROM outbox WHERE remaining IS NULL AND occurred_at < now() - interval '5 minutes'",
     ),
     (
         "outbox_deliveries",
         "SELECT o.id::text AS subject, format('%s waits for %s listeners and has deliveries for %s', o.name, \
                 coalesce(o.remaining, 0), coalesce(d.deliveries, 0)) AS detail \
          FROM outbox o LEFT JOIN ( \
-            SELECT event_id, count(*) AS deliveries FROM outbox_deliveries WHERE $1 > 0 GROUP BY event_id \
+            SELECT event_id, count(*) AS deliveries FROM outbox_deliveries GROUP BY event_id \
          ) d ON d.event_id = o.id WHERE coalesce(o.remaining, 0) <> coalesce(d.deliveries, 0)",
     ),
     (
         "outbox_delivered",
         "SELECT event_id::text AS subject, format('due for %s since %s', listener, available_at) AS detail \
-         FROM outbox_deliveries WHERE dead_at IS NULL AND available_at < now() - make_interval(secs => $1)",
+         FROM outbox_deliveries WHERE dead_at IS NULL AND available_at < now() - interval '5 minutes'",
     ),
     (
         "outbox_dead_letters",
         "SELECT event_id::text AS subject, \
                 format('%s gave up after %s attempts: %s', listener, attempts, left(last_error, 200)) AS detail \
-         FROM outbox_deliveries WHERE dead_at IS NOT NULL AND $1 > 0",
+         FROM outbox_deliveries WHERE dead_at IS NOT NULL",
     ),
 ];
-
-#[derive(QueryableByName)]
-struct Broken {
-    #[diesel(sql_type = Text)]
-    subject: String,
-    #[diesel(sql_type = Text)]
-    detail: String,
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    events: i64,
-}
 
 /// Whether the module's events all get where they should, for `verify`.
 ///
 /// # Errors
 /// A statement's.
 pub async fn audit(conn: &mut AsyncPgConnection, module: &'static str) -> Result<Report, DieselError> {
-    let count: Count = sql_query("SELECT count(*) AS events FROM outbox").get_result(conn).await?;
     let mut report = Report::default();
-    for (check, query) in RULES {
-        let broken: Vec<Broken> = sql_query(query).bind::<Double, _>(STUCK_AFTER).load(conn).await?;
-        report.checked.push((module, check, count.events));
-        report.findings.extend(broken.into_iter().map(|Broken { subject, detail }| Finding {
-            module,
-            check,
-            subject,
-            detail,
-        }));
+    for (check, broken) in RULES {
+        report.check(conn, module, check, ("outbox", broken)).await?;
     }
     Ok(report)
 }
