@@ -110,7 +110,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let settings = cli.settings;
     match cli.command {
         Command::Serve(args) => serve::run(args, settings).await?,
-        Command::Modules { graph } => println!("{}", modules::describe(graph)),
+        Command::Modules { graph } => say!("{}", modules::describe(graph)),
         Command::Migrate(args) => migrate::run(args, &settings).await?,
         Command::Openapi(args) => openapi::run(&args)?,
         Command::Catalog { action } => return catalog::run(action, &settings).await,
@@ -120,7 +120,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify { json } => return verify::run(json, &settings).await,
         Command::Config => {
             let described = config::describe(&settings.database, &settings.runtime, &settings.shop);
-            println!("{}", serde_json::to_string_pretty(&described)?);
+            say!("{}", serde_json::to_string_pretty(&described)?);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,16 @@
 //! The binary's rooms: the only code that knows more than one module.
 
+/// Prints a line to standard output, like `println!`, but does not panic when nobody reads it any more, as
+/// in `eshopz verify | head`: the work goes on to its end, and the exit code tells how it went.
+#[macro_export]
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        // There is nobody to tell that nobody listens.
+        drop(writeln!(std::io::stdout(), $($argument)*));
+    }};
+}
+
 pub mod cli;
 pub mod commands;
 pub mod compose;

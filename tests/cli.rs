@@ -55,3 +55,11 @@ fn an_unreachable_database_is_one_line() {
         text(&output).lines().filter(|line| line.starts_with("eshopz:")).map(str::to_owned).collect();
     assert_eq!(lines.len(), 1, "{}", text(&output));
 }
+
+/// As in `eshopz migrate status | head -1`: the work is done, and nothing falls over.
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let mut child = crate::support::eshopz("", &["config"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}

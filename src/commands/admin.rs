@@ -37,7 +37,7 @@ pub async fn run(action: AdminCommand, settings: &Settings) -> anyhow::Result<()
 async fn create(database: &Database, settings: &Settings, email: &str, password: &str) -> anyhow::Result<()> {
     let users = compose::user_module(database.db(Module::User)?, database, settings)?;
     let id = users.create_admin(email, password).await.map_err(explained)?;
-    println!("admin {email} has the id {id}");
+    say!("admin {email} has the id {id}");
     Ok(())
 }
 

@@ -66,16 +66,16 @@ async fn import(database: &Database, settings: &Settings, file: &str) -> anyhow:
 
 fn print(report: &ImportReport) {
     for (what, tally) in [("products", report.products), ("variants", report.variants)] {
-        println!("{what}: {} created, {} updated, {} unchanged", tally.created, tally.updated, tally.unchanged);
+        say!("{what}: {} created, {} updated, {} unchanged", tally.created, tally.updated, tally.unchanged);
     }
-    println!("images: {} added", report.images);
-    println!("rows: {} read, {} refused", report.rows, report.refused_total);
+    say!("images: {} added", report.images);
+    say!("rows: {} read, {} refused", report.rows, report.refused_total);
     for refusal in &report.refused {
-        println!("  row {} {}: {}", refusal.row, refusal.handle, refusal.reason);
+        say!("  row {} {}: {}", refusal.row, refusal.handle, refusal.reason);
     }
     let named = u64::try_from(report.refused.len()).unwrap_or(0);
     if report.refused_total > named {
-        println!("  and {} more", report.refused_total - named);
+        say!("  and {} more", report.refused_total - named);
     }
 }
 

@@ -46,7 +46,7 @@ async fn act(action: EventsCommand, database: &Database) -> anyhow::Result<()> {
             for module in Module::ALL {
                 let mut conn = database.db(module)?.conn().await?;
                 for letter in dead::list(&mut conn, limit).await? {
-                    println!(
+                    say!(
                         "{module} {} {} -> {} after {} attempts: {}",
                         letter.event_id,
                         letter.event,
@@ -64,7 +64,7 @@ async fn act(action: EventsCommand, database: &Database) -> anyhow::Result<()> {
                 let mut conn = database.db(module)?.conn().await?;
                 sent += dead::redrive(&mut conn, &filter).await?;
             }
-            println!("{sent} deliveries will be tried again");
+            say!("{sent} deliveries will be tried again");
         }
     }
     Ok(())

@@ -52,26 +52,26 @@ async fn act(action: &MigrateCommand, database: &Database, modules: &[Module]) -
         match action {
             MigrateCommand::Up => {
                 if migrator.up(&mut report).await?.is_empty() {
-                    println!("nothing to do: the database is up to date");
+                    say!("nothing to do: the database is up to date");
                 }
             }
             MigrateCommand::Down { all } => {
                 let extent = if *all { Extent::All } else { Extent::Last };
                 if migrator.down(extent, &mut report).await?.is_empty() {
-                    println!("nothing to do: no migration is applied");
+                    say!("nothing to do: no migration is applied");
                 }
             }
             MigrateCommand::Redo => {
                 if migrator.redo(&mut report).await?.is_none() {
-                    println!("nothing to do: no migration is applied");
+                    say!("nothing to do: no migration is applied");
                 }
             }
             MigrateCommand::Status => {
                 for line in migrator.status().await? {
-                    println!("{:<24} {}", describe(line.state), line.id);
+                    say!("{:<24} {}", describe(line.state), line.id);
                 }
             }
-            MigrateCommand::Plan => print!("{}", migrator.plan().await?),
+            MigrateCommand::Plan => say!("{}", migrator.plan().await?.trim_end()),
         }
     }
     Ok(())
@@ -89,9 +89,9 @@ fn describe(state: State) -> String {
 /// One line per migration.
 pub fn report(progress: Progress<'_>) {
     match progress {
-        Progress::Waiting => println!("waiting for another migration to end"),
-        Progress::Applied(id, took) => println!("applied   {id}  ({} ms)", took.as_millis()),
-        Progress::Reverted(id, took) => println!("reverted  {id}  ({} ms)", took.as_millis()),
+        Progress::Waiting => say!("waiting for another migration to end"),
+        Progress::Applied(id, took) => say!("applied   {id}  ({} ms)", took.as_millis()),
+        Progress::Reverted(id, took) => say!("reverted  {id}  ({} ms)", took.as_millis()),
         Progress::Applying(_) | Progress::Reverting(_) => {}
     }
 }

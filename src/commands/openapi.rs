@@ -35,7 +35,7 @@ pub fn run(args: &OpenapiArgs) -> anyhow::Result<()> {
     };
     if args.out.is_none() && !args.check {
         let document = openapi::document(only.as_deref().unwrap_or(&Module::ALL));
-        println!("{}", openapi::to_json(&document)?);
+        say!("{}", openapi::to_json(&document)?);
         return Ok(());
     }
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("openapi"));

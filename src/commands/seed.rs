@@ -43,7 +43,7 @@ async fn demo(database: &Database, settings: &Settings, products: u64, seed: u64
     bar.finish_and_clear();
     let report = report.map_err(eshopz_kernel::Fault::from).context("seeding stopped")?;
     database.analyze(Module::Product).await?;
-    println!(
+    say!(
         "{} products with {} variants made in {:.1} s; {} were there already",
         report.products,
         report.variants,

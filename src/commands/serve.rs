@@ -153,12 +153,12 @@ fn announce(public: SocketAddr, management: SocketAddr, started: Instant, databa
     let millis = started.elapsed().as_millis();
     tracing::info!(%public, %management, millis, private_database = database.is_embedded(), "ready");
     if std::io::stdout().is_terminal() {
-        println!("EShopz is ready after {millis} ms.");
+        say!("EShopz is ready after {millis} ms.");
         if database.is_embedded() {
-            println!("  database   a private PostgreSQL (set ESHOPZ_DATABASE_URL to use yours)");
+            say!("  database   a private PostgreSQL (set ESHOPZ_DATABASE_URL to use yours)");
         }
-        println!("  try it     http://{public}/docs/");
-        println!("  health     http://{management}/health/ready");
-        println!("  stop       Ctrl-C");
+        say!("  try it     http://{public}/docs/");
+        say!("  health     http://{management}/health/ready");
+        say!("  stop       Ctrl-C");
     }
 }

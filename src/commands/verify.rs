@@ -16,18 +16,18 @@ pub async fn run(json: bool, settings: &Settings) -> anyhow::Result<ExitCode> {
     database.close().await?;
     let report = outcome?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         for (module, check, rows) in &report.checked {
             let wrong = report.findings.iter().filter(|f| f.module == *module && f.check == *check).count();
             let verdict = if wrong == 0 { "ok".to_owned() } else { format!("{wrong} WRONG") };
-            println!("{module:<8} {check:<28} {rows:>9} rows  {verdict}");
+            say!("{module:<8} {check:<28} {rows:>9} rows  {verdict}");
         }
         for finding in &report.findings {
-            println!("{} {}: {}: {}", finding.module, finding.check, finding.subject, finding.detail);
+            say!("{} {}: {}: {}", finding.module, finding.check, finding.subject, finding.detail);
         }
         let count = report.findings.len();
-        println!("{}", if count == 0 { "the books balance".to_owned() } else { format!("{count} findings") });
+        say!("{}", if count == 0 { "the books balance".to_owned() } else { format!("{count} findings") });
     }
     Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
