@@ -15,10 +15,8 @@ const PLANTS: [(&str, &str); 12] = [
     ("order_total", "UPDATE orders.order_lines SET line_total_minor = line_total_minor + 1"),
     ("order_events", "DELETE FROM orders.outbox WHERE name = 'order.placed.v1'"),
     ("payment_events", "DELETE FROM payments.outbox WHERE name = 'payment.succeeded.v1'"),
-    (
-        "outbox_taken_up",
-        "UPDATE orders.outbox SET remaining = NULL, published_at = NULL, occurred_at = now() - interval '1 day'",
-    ),
+    // What was never taken up the running relay would mend; a delivery that got lost it cannot know of.
+    ("outbox_deliveries", "UPDATE orders.outbox SET remaining = 1, published_at = NULL"),
     ("order_stock", "UPDATE products.reservations SET state = 'released' WHERE state = 'sold'"),
     ("order_payment", "UPDATE payments.payments SET amount_minor = amount_minor + 1"),
 ];
