@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use eshopz_kernel::{Event as _, EventEnvelope, Fault};
-use eshopz_platform::events::Listener;
+use eshopz_platform::events::{Listener, Subscription};
 use eshopz_user_api::UserDeleted;
 
 use crate::service::CartService;
+
+const FORGET_CUSTOMER: Subscription =
+    Subscription { listener: "cart.forget_customer", events: &[UserDeleted::NAME] };
+
+/// What the module listens to, wherever it runs.
+pub const SUBSCRIPTIONS: &[Subscription] = &[FORGET_CUSTOMER];
 
 /// `cart.forget_customer`: an account was deleted, so its carts are.
 pub struct ForgetCustomer(pub Arc<CartService>);
@@ -15,11 +21,11 @@ pub struct ForgetCustomer(pub Arc<CartService>);
 #[async_trait]
 impl Listener for ForgetCustomer {
     fn name(&self) -> &'static str {
-        "cart.forget_customer"
+        FORGET_CUSTOMER.listener
     }
 
     fn events(&self) -> &'static [&'static str] {
-        &[UserDeleted::NAME]
+        FORGET_CUSTOMER.events
     }
 
     async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {

@@ -35,6 +35,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use error::PROBLEMS;
 pub use http::routes;
+pub use listeners::SUBSCRIPTIONS;
 
 use service::OrderService;
 

@@ -6,10 +6,19 @@ use async_trait::async_trait;
 use eshopz_kernel::{Event as _, EventEnvelope, Fault};
 use eshopz_order_api::{OrderCancelled, OrderPlaced};
 use eshopz_payment_api::{PaymentAuthorized, PaymentSucceeded};
-use eshopz_platform::events::Listener;
+use eshopz_platform::events::{Listener, Subscription};
 use eshopz_user_api::UserDeleted;
 
 use crate::service::{Delivery, OrderService};
+
+const FINISH: Subscription = Subscription { listener: "order.finish", events: &[OrderPlaced::NAME] };
+const SETTLE: Subscription =
+    Subscription { listener: "order.settle", events: &[PaymentSucceeded::NAME, PaymentAuthorized::NAME] };
+const UNDO: Subscription = Subscription { listener: "order.undo", events: &[OrderCancelled::NAME] };
+const FORGET_CUSTOMER: Subscription = Subscription { listener: "order.forget_customer", events: &[UserDeleted::NAME] };
+
+/// What the module listens to, wherever it runs.
+pub const SUBSCRIPTIONS: &[Subscription] = &[FINISH, SETTLE, UNDO, FORGET_CUSTOMER];
 
 /// Every listener of the module.
 pub fn all(service: &Arc<OrderService>) -> Vec<Arc<dyn Listener>> {
@@ -27,11 +36,11 @@ struct Finish(Arc<OrderService>);
 #[async_trait]
 impl Listener for Finish {
     fn name(&self) -> &'static str {
-        "order.finish"
+        FINISH.listener
     }
 
     fn events(&self) -> &'static [&'static str] {
-        &[OrderPlaced::NAME]
+        FINISH.events
     }
 
     async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {
@@ -48,11 +57,11 @@ struct Settle(Arc<OrderService>);
 #[async_trait]
 impl Listener for Settle {
     fn name(&self) -> &'static str {
-        "order.settle"
+        SETTLE.listener
     }
 
     fn events(&self) -> &'static [&'static str] {
-        &[PaymentSucceeded::NAME, PaymentAuthorized::NAME]
+        SETTLE.events
     }
 
     async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {
@@ -72,11 +81,11 @@ struct Undo(Arc<OrderService>);
 #[async_trait]
 impl Listener for Undo {
     fn name(&self) -> &'static str {
-        "order.undo"
+        UNDO.listener
     }
 
     fn events(&self) -> &'static [&'static str] {
-        &[OrderCancelled::NAME]
+        UNDO.events
     }
 
     async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {
@@ -95,11 +104,11 @@ struct ForgetCustomer(Arc<OrderService>);
 #[async_trait]
 impl Listener for ForgetCustomer {
     fn name(&self) -> &'static str {
-        "order.forget_customer"
+        FORGET_CUSTOMER.listener
     }
 
     fn events(&self) -> &'static [&'static str] {
-        &[UserDeleted::NAME]
+        FORGET_CUSTOMER.events
     }
 
     async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {

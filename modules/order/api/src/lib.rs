@@ -56,3 +56,13 @@ order_event! {
     /// It was cancelled, by somebody or by time; stock and money go back.
     OrderCancelled = "order.cancelled.v1"
 }
+
+/// Every event of the module.
+pub const EVENTS: &[&str] = &[
+    OrderPlaced::NAME,
+    OrderPaid::NAME,
+    OrderProcessing::NAME,
+    OrderShipped::NAME,
+    OrderDelivered::NAME,
+    OrderCancelled::NAME,
+];

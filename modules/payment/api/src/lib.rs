@@ -122,3 +122,12 @@ pub struct PaymentRefunded {
 impl Event for PaymentRefunded {
     const NAME: &'static str = "payment.refunded.v1";
 }
+
+/// Every event of the module.
+pub const EVENTS: &[&str] = &[
+    PaymentAuthorized::NAME,
+    PaymentSucceeded::NAME,
+    PaymentFailed::NAME,
+    PaymentCancelled::NAME,
+    PaymentRefunded::NAME,
+];

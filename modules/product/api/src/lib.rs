@@ -91,3 +91,6 @@ pub struct ProductChanged {
 impl Event for ProductChanged {
     const NAME: &'static str = "product.changed.v1";
 }
+
+/// Every event of the module.
+pub const EVENTS: &[&str] = &[ProductChanged::NAME];

@@ -57,3 +57,6 @@ pub struct UserDeleted {
 impl Event for UserDeleted {
     const NAME: &'static str = "user.deleted.v1";
 }
+
+/// Every event of the module.
+pub const EVENTS: &[&str] = &[UserRegistered::NAME, UserDeleted::NAME];

@@ -6,6 +6,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use eshopz_kernel::{EventEnvelope, Fault};
 
+/// Who takes which events. A constant of its module, so that a process knows it that does not run the listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The listener's name.
+    pub listener: &'static str,
+    /// The names of the events.
+    pub events: &'static [&'static str],
+}
+
 /// What a module does about another module's events.
 #[async_trait]
 pub trait Listener: Send + Sync {
@@ -68,6 +77,8 @@ impl Transport for LocalTransport {
 pub struct Subscriptions {
     /// Event name → listeners.
     by_event: BTreeMap<String, BTreeSet<String>>,
+    /// Those that get no new event.
+    left_over: BTreeSet<String>,
 }
 
 impl Subscriptions {
@@ -85,6 +96,13 @@ impl Subscriptions {
         self
     }
 
+    /// Adds a listener that gets no new event, and whose deliveries from before are still seen to.
+    #[must_use]
+    pub fn and_left_over(mut self, listener: &str) -> Self {
+        self.left_over.insert(listener.to_owned());
+        self
+    }
+
     /// The listeners of an event.
     pub fn listeners_of(&self, event: &str) -> impl Iterator<Item = &str> {
         self.by_event.get(event).into_iter().flatten().map(String::as_str)
@@ -95,6 +113,12 @@ impl Subscriptions {
         self.by_event
             .iter()
             .flat_map(|(event, listeners)| listeners.iter().map(move |listener| (event.as_str(), listener.as_str())))
+    }
+
+    /// Every listener, also those with nothing but deliveries from before.
+    pub fn listeners(&self) -> BTreeSet<&str> {
+        let left_over = self.left_over.iter().map(String::as_str);
+        self.pairs().map(|(_, listener)| listener).chain(left_over).collect()
     }
 }
 
