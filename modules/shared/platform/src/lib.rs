@@ -4,6 +4,7 @@
 
 pub mod auth;
 pub mod books;
+pub mod broadcast;
 pub mod cache;
 pub mod context;
 pub mod db;
@@ -13,4 +14,8 @@ pub mod http;
 pub mod idempotency;
 pub mod jobs;
 pub mod migrate;
+mod notices;
 pub mod prepared;
+pub mod service_secret;
+pub mod tasks;
+pub mod wire;

@@ -5,3 +5,5 @@ pub mod app;
 
 pub use app::{TestAnswer, TestApp, TestIdentity};
 pub mod db;
+pub mod moto;
+pub mod redis;

@@ -2,6 +2,12 @@
 //! and the private server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "it/broadcast.rs"]
+mod broadcast;
+#[path = "it/cache.rs"]
+mod cache;
+#[path = "it/cache_outages.rs"]
+mod cache_outages;
 #[path = "it/embedded.rs"]
 mod embedded;
 #[path = "it/events.rs"]
@@ -12,3 +18,5 @@ mod idempotency;
 mod migrate;
 #[path = "it/test_db.rs"]
 mod test_db;
+#[path = "it/wire.rs"]
+mod wire;

@@ -5,6 +5,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
+use bytes::Bytes;
 use eshopz_kernel::Fault;
 use serde::Serialize;
 
@@ -14,8 +15,9 @@ use super::conditional;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     status: StatusCode,
-    body: Vec<u8>,
+    body: Bytes,
     version: Option<i64>,
+    etag: Option<String>,
     location: Option<String>,
     replayed: bool,
     cacheable: bool,
@@ -27,7 +29,18 @@ const JSON: &str = "application/json";
 impl Reply {
     fn with_body<T: Serialize>(status: StatusCode, view: &T) -> Result<Self, Fault> {
         let body = serde_json::to_vec(view).map_err(|error| Fault::internal("serialise answer").caused_by(error))?;
-        Ok(Self { status, body, version: None, location: None, replayed: false, cacheable: false, content_type: JSON })
+        Ok(Self::of(status, Bytes::from(body), JSON))
+    }
+
+    const fn of(status: StatusCode, body: Bytes, content_type: &'static str) -> Self {
+        let (version, etag, location) = (None, None, None);
+        Self { status, body, version, etag, location, replayed: false, cacheable: false, content_type }
+    }
+
+    /// 200 with JSON that was written before, and its ETag as [`conditional::etag`] made it.
+    #[must_use]
+    pub fn written(body: Bytes, etag: &str) -> Self {
+        Self { etag: Some(etag.to_owned()), ..Self::of(StatusCode::OK, body, JSON) }
     }
 
     /// 200 with a view.
@@ -66,7 +79,7 @@ impl Reply {
     #[must_use]
     pub(crate) fn stored(status: StatusCode, body: Vec<u8>, location: Option<String>) -> Self {
         let content_type = if status.as_u16() >= 400 { super::problem::MEDIA_TYPE } else { JSON };
-        Self { status, body, version: None, location, replayed: false, cacheable: false, content_type }
+        Self { location, ..Self::of(status, Bytes::from(body), content_type) }
     }
 
     /// Adds an ETag made of the row's version and the body.
@@ -122,8 +135,8 @@ impl Responder for Reply {
         if self.cacheable {
             builder.insert_header((header::VARY, HeaderValue::from_static("authorization")));
         }
-        if let Some(version) = self.version {
-            let etag = conditional::etag(version, &self.body);
+        let etag = self.etag.or_else(|| Some(conditional::etag(self.version?, &self.body)));
+        if let Some(etag) = etag {
             let known = get && conditional::is_known(req, &etag);
             builder.insert_header((header::ETAG, etag));
             if known {

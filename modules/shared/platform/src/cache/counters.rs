@@ -1,75 +1,49 @@
-//! What may vanish: counters and copies, in Redis when there is one, else in the process.
+//! Counters that forget, and limits on top of them.
 //!
-//! Losing all of it costs speed and nothing else, so a Redis that does not answer is treated like a
-//! miss, and counters go on in the process.
+//! Without Redis, or while it is away, the process counts for itself: a limit then holds per process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use deadpool_redis::redis::AsyncCommands as _;
-use deadpool_redis::{Config, Pool, Runtime};
+use deadpool_redis::redis::pipe;
 use eshopz_kernel::Fault;
 use moka::future::Cache as Memory;
 
-/// How long a Redis command may take before it counts as failed.
-const REDIS_PATIENCE: Duration = Duration::from_millis(250);
+use super::Redis;
 
-/// Counters that forget.
+/// Counters that forget. Clones share them.
 #[derive(Clone)]
 pub struct Counters {
-    redis: Option<Pool>,
+    redis: Redis,
     memory: Memory<String, Arc<AtomicU64>>,
 }
 
 impl std::fmt::Debug for Counters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Counters").field("redis", &self.redis.is_some()).finish_non_exhaustive()
+        f.debug_struct("Counters").field("redis", &self.redis).finish_non_exhaustive()
     }
 }
 
 impl Counters {
-    /// Counters in the process, or in Redis when a URL is given.
-    ///
-    /// # Errors
-    /// Internal, when the URL cannot be read. Whether Redis answers is not tried here.
-    pub fn new(redis_url: Option<&str>) -> Result<Self, Fault> {
-        let redis = redis_url
-            .map(|url| {
-                let mut config = Config::from_url(url);
-                config.pool = Some(deadpool_redis::PoolConfig::new(8));
-                config.create_pool(Some(Runtime::Tokio1))
-            })
-            .transpose()
-            .map_err(|error| Fault::internal("Redis URL").caused_by(error))?;
+    #[must_use]
+    pub fn new(redis: Redis) -> Self {
         // No window is longer than an hour.
         let memory = Memory::builder().max_capacity(100_000).time_to_live(Duration::from_secs(3_600)).build();
-        Ok(Self { redis, memory })
+        Self { redis, memory }
     }
 
     /// Adds to a counter that begins anew after `window_seconds`, and gives its new value.
     pub async fn add(&self, key: &str, by: u64, window_seconds: u64) -> u64 {
         let key = format!("eshopz:{key}:{}", window(window_seconds));
-        if let Some(pool) = &self.redis {
-            match tokio::time::timeout(REDIS_PATIENCE, add_in_redis(pool, &key, by, window_seconds)).await {
-                Ok(Ok(count)) => return count,
-                Ok(Err(error)) => tracing::warn!(error, "Redis does not count; counting in the process"),
-                Err(_) => tracing::warn!("Redis is too slow to count; counting in the process"),
-            }
+        let mut commands = pipe();
+        commands.cmd("INCRBY").arg(&key).arg(by).cmd("EXPIRE").arg(&key).arg(window_seconds.max(1)).ignore();
+        if let Ok((count,)) = self.redis.ask::<(u64,)>(&commands).await {
+            return count;
         }
         let counter = self.memory.get_with(key, async { Arc::default() }).await;
         counter.fetch_add(by, Ordering::Relaxed) + by
     }
-}
-
-async fn add_in_redis(pool: &Pool, key: &str, by: u64, seconds: u64) -> Result<u64, String> {
-    let mut connection = pool.get().await.map_err(|error| error.to_string())?;
-    let count: u64 = connection.incr(key, by).await.map_err(|error| error.to_string())?;
-    if count == by {
-        let seconds = i64::try_from(seconds).unwrap_or(3_600);
-        let () = connection.expire(key, seconds).await.map_err(|error| error.to_string())?;
-    }
-    Ok(count)
 }
 
 fn now_seconds() -> u64 {
@@ -134,7 +108,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_throttle_refuses_past_its_limit() {
-        let throttle = Throttle::new(Counters::new(None).unwrap(), "test", 2, 3_600);
+        let throttle = Throttle::new(Counters::new(Redis::none()), "test", 2, 3_600);
         assert!(throttle.check("a").await.is_ok());
         assert!(throttle.hit("a").await.is_ok());
         assert!(throttle.hit("a").await.is_ok());

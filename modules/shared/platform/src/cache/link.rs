@@ -1,0 +1,124 @@
+//! Connections to one Redis: a pool of them, opened and driven by the runtime that made it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use deadpool::managed::{self, Metrics, Pool, RecycleError, RecycleResult};
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, Pipeline, RedisError};
+use eshopz_kernel::Fault;
+use tokio::runtime::Handle;
+
+/// How long a question to Redis may take, the wait for a connection and its opening included.
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Connections of a process. Each carries any number of questions at once, so a few will do, and a
+/// return of Redis does not begin with a crowd of TLS handshakes.
+const CONNECTIONS: usize = 4;
+
+/// The way to one Redis. Clones share the connections.
+#[derive(Clone)]
+pub(super) struct Link {
+    pool: Pool<Opener>,
+    pub(super) home: Handle,
+    /// Of the URL; never to be seen in a message.
+    password: Option<Arc<str>>,
+}
+
+impl Link {
+    /// Reads the URL; nothing is opened yet. To be called within the runtime that shall drive the
+    /// connections.
+    ///
+    /// # Errors
+    /// Internal, without the URL in it: it may have a password.
+    pub(super) fn new(url: &str) -> Result<Self, Fault> {
+        trust_certificates();
+        let client = Client::open(url)
+            .map_err(|error| Fault::internal(format!("the Redis URL is not valid ({})", error.category())))?;
+        let password = client.get_connection_info().redis_settings().password().map(Arc::from);
+        let home = Handle::try_current().map_err(|_| Fault::internal("Redis needs a running Tokio runtime"))?;
+        let opener = Opener { client, home: home.clone(), generation: Arc::default() };
+        let pool = Pool::builder(opener)
+            .max_size(CONNECTIONS)
+            .build()
+            .map_err(|error| Fault::internal("Redis pool").caused_by(error))?;
+        Ok(Self { pool, home, password })
+    }
+
+    /// Sends commands and waits for their answers, for [`PATIENCE`] at most.
+    ///
+    /// # Errors
+    /// What went wrong, fit for a log.
+    pub(super) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, String> {
+        let asked = tokio::time::timeout(PATIENCE, async {
+            let line = self.pool.get().await.map_err(|error| error.to_string())?;
+            let mut connection = line.connection.clone();
+            // Others may use it while the answer is on its way.
+            drop(line);
+            commands.query_async(&mut connection).await.map_err(|error| error.to_string())
+        });
+        match asked.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.without_password(error)),
+            Err(_) => Err(format!("no answer within {} ms", PATIENCE.as_millis())),
+        }
+    }
+
+    /// Lets go of every connection, those that are about to be opened included.
+    pub(super) fn hang_up(&self) {
+        self.pool.manager().generation.fetch_add(1, Ordering::AcqRel);
+        self.pool.retain(|_, _| false);
+    }
+
+    fn without_password(&self, text: String) -> String {
+        match self.password.as_deref().filter(|password| !password.is_empty()) {
+            Some(password) => text.replace(password, "***"),
+            None => text,
+        }
+    }
+}
+
+/// `rediss://` needs a crypto provider for the process; another one that is there already will do.
+fn trust_certificates() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+struct Line {
+    connection: MultiplexedConnection,
+    generation: u64,
+}
+
+/// Opens connections at home: a worker's runtime ends before the relay and the jobs do.
+struct Opener {
+    client: Client,
+    home: Handle,
+    generation: Arc<AtomicU64>,
+}
+
+impl managed::Manager for Opener {
+    type Type = Line;
+    type Error = RedisError;
+
+    async fn create(&self) -> Result<Line, RedisError> {
+        let client = self.client.clone();
+        let generation = self.generation.load(Ordering::Acquire);
+        let opening = self.home.spawn(async move {
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(PATIENCE))
+                .set_response_timeout(Some(PATIENCE));
+            client.get_multiplexed_async_connection_with_config(&config).await
+        });
+        let gone = |_| RedisError::from((ErrorKind::Client, "the runtime of the connections has ended"));
+        Ok(Line { connection: opening.await.map_err(gone)??, generation })
+    }
+
+    /// Without asking Redis: a connection that fails closes the gate, which hangs up on all of them.
+    async fn recycle(&self, line: &mut Line, _: &Metrics) -> RecycleResult<RedisError> {
+        if line.generation == self.generation.load(Ordering::Acquire) {
+            Ok(())
+        } else {
+            Err(RecycleError::message("hung up"))
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What may vanish: counters and copies, in Redis when there is one, and in the process.
+//!
+//! Losing all of it costs speed and nothing else. [`Redis`] is the way there, behind a gate that closes
+//! when Redis does not answer; [`Counters`] and [`Throttle`] count attempts; [`Copies`] keeps what was
+//! read elsewhere, in memory and in Redis.
+
+mod codec;
+mod copies;
+mod counters;
+mod gate;
+mod link;
+mod redis;
+mod remote;
+mod stamps;
+
+pub use codec::Codec;
+pub use copies::{Copies, CopiesConfig};
+pub use counters::{Counters, Throttle};
+pub use redis::Redis;
