@@ -3,8 +3,8 @@
 //! The key's row is written by the module in the transaction of the effect ([`record`]), so there is
 //! never an effect without its key. The answer is added when it is known. A row without an answer
 //! means that the first request still runs, or that its process died: after [`LEASE`] the work is
-//! resumed with the id that the first attempt recorded. The work runs in a task of its own, so a
-//! client that hangs up does not leave it half done.
+//! resumed with the id that the first attempt recorded. The work runs in a task of its own, which
+//! outlives the request ([`crate::tasks`]), so a client that hangs up does not leave it half done.
 
 use std::collections::HashSet;
 use std::future::{Future, Ready, ready};
@@ -181,7 +181,7 @@ where
         Seen::New => None,
     };
     claim.mine.resumed = resumed;
-    let db = db.clone();
+    let (db, tasks) = (db.clone(), db.tasks().clone());
     let task = async move {
         let _guard = guard;
         let answer = work(claim.clone(), resumed).await;
@@ -191,7 +191,8 @@ where
         }
         answer
     };
-    tokio::spawn(context::carry(task))
+    tasks
+        .spawn(context::carry(task))
         .await
         .unwrap_or_else(|error| Err(Fault::internal("the request's task failed").caused_by(error).into()))
 }

@@ -47,7 +47,12 @@ impl TestDb {
     /// What a module's pool is made from.
     #[must_use]
     pub fn config(&self) -> DbConfig {
-        DbConfig { url: self.url.clone(), max_connections: 8, acquire_timeout: Duration::from_secs(30) }
+        DbConfig {
+            url: self.url.clone(),
+            reader_url: None,
+            max_connections: 8,
+            acquire_timeout: Duration::from_secs(30),
+        }
     }
 
     /// A module's pool, in the role of its schema.

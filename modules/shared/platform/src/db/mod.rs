@@ -1,0 +1,251 @@
+//! The door to PostgreSQL: one pool per module, each connection in that module's role and schema.
+//!
+//! A connection starts with `role=<schema>` and `search_path=<schema>, public`, so a module cannot
+//! read its neighbours' tables even by mistake, and the tables that every module has (outbox, inbox,
+//! idempotency keys, leases) are found without naming the schema.
+
+mod error;
+mod pool;
+mod reader;
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_postgres::Config;
+
+pub use error::{StoreError, violated_constraint};
+pub use pool::Conn;
+
+use crate::tasks::Tasks;
+use pool::Lane;
+use reader::Reader;
+
+/// Where the database is and how many connections a module may hold.
+#[derive(Clone)]
+pub struct DbConfig {
+    /// `postgres://…`, as libpq writes it.
+    pub url: String,
+    /// The same for a replica that may answer reads; see [`Db::read_conn`].
+    pub reader_url: Option<String>,
+    /// To each of the two.
+    pub max_connections: usize,
+    /// How long a request waits for a free connection before it is told 503.
+    pub acquire_timeout: Duration,
+}
+
+/// Without the URLs, which hold passwords.
+impl fmt::Debug for DbConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DbConfig")
+            .field("reader", &self.reader_url.is_some())
+            .field("max_connections", &self.max_connections)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A module's pool. Clones share it.
+#[derive(Clone)]
+pub struct Db {
+    schema: &'static str,
+    writer: Lane,
+    reader: Reader,
+    tasks: Tasks,
+    /// Told at each change of the writer's address.
+    moved: watch::Sender<()>,
+}
+
+impl Db {
+    /// Makes a module's pool, to be called within a Tokio runtime. No connection is opened yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] when a URL cannot be read.
+    pub fn new(schema: &'static str, config: &DbConfig) -> Result<Self, StoreError> {
+        let (writer, reader) = session_configs(schema, config)?;
+        let writer = Lane::new(Some(writer), |pool| {
+            pool.max_size(config.max_connections)
+                .wait_timeout(Some(config.acquire_timeout))
+                .create_timeout(Some(config.acquire_timeout))
+                .runtime(deadpool::Runtime::Tokio1)
+        })?;
+        let reader = Reader::new(reader, config.max_connections)?;
+        Ok(Self { schema, writer, reader, tasks: Tasks::new(), moved: watch::Sender::default() })
+    }
+
+    /// The module's schema, which is also the name of its role.
+    #[must_use]
+    pub const fn schema(&self) -> &'static str {
+        self.schema
+    }
+
+    /// Borrows a connection to the writer.
+    ///
+    /// # Errors
+    /// [`StoreError::Pool`] when none is free in time or the server cannot be reached.
+    pub async fn conn(&self) -> Result<Conn, StoreError> {
+        self.writer.pool.get().await.map_err(|error| StoreError::Pool(error.to_string()))
+    }
+
+    /// Borrows a connection on which nothing can be written: the reader's, or the writer's when there is
+    /// no reader or it cannot be had within 250 ms (it is then left alone for a second).
+    ///
+    /// What it shows may be some seconds old. So it is for lists and histories, where a row that comes a
+    /// moment late misleads nobody. It is not for
+    /// - whatever a change is decided by: owner checks, locks, balances, keys, sessions, jobs, listeners;
+    /// - what carries an `ETag` for an `If-Match`;
+    /// - a single resource by its id: who has just made it must find it. Where a history belongs to one,
+    ///   the resource is looked for with [`Db::conn`] and only the history's rows are read here.
+    ///
+    /// # Errors
+    /// As [`Db::conn`].
+    pub async fn read_conn(&self) -> Result<Conn, StoreError> {
+        let conn = self.reader.conn(self.schema).await;
+        let from = if conn.is_some() { "reader" } else { "writer" };
+        metrics::counter!("eshopz_db_reads_total", "module" => self.schema, "from" => from).increment(1);
+        match conn {
+            Some(conn) => Ok(conn),
+            None => self.conn().await,
+        }
+    }
+
+    /// Takes over other URLs, without a restart: new connections lead there at once, idle ones to the old
+    /// place are closed, and those in use when they are given back. Nothing happens where a URL is the
+    /// same. The size of the pools and the waiting time stay as they are.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] when one cannot be read; nothing is changed then.
+    pub fn reconfigure(&self, config: &DbConfig) -> Result<(), StoreError> {
+        let (writer, reader) = session_configs(self.schema, config)?;
+        self.reader.lead_to(reader);
+        if self.writer.lead_to(Some(writer)) {
+            self.moved.send_replace(());
+        }
+        Ok(())
+    }
+
+    /// Ends at the next change of the writer's address after this call, for who holds a connection outside
+    /// the pool.
+    pub fn moved(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (mut moved, _sender) = (self.moved.subscribe(), self.moved.clone());
+        async move {
+            let _sender = _sender;
+            let _ = moved.changed().await;
+        }
+    }
+
+    /// How to open a connection of one's own, outside the pool, for `LISTEN`.
+    #[must_use]
+    pub fn session_config(&self) -> Config {
+        self.writer.address.config().unwrap_or_default()
+    }
+
+    /// Where work goes that outlives its request.
+    #[must_use]
+    pub const fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Open and idle connections of the writer's pool, for the metrics: `(size, available)`.
+    #[must_use]
+    pub fn pool_status(&self) -> (usize, usize) {
+        let status = self.writer.pool.status();
+        (status.size, status.available)
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// The writer's and the reader's sessions.
+fn session_configs(schema: &str, config: &DbConfig) -> Result<(Config, Option<Config>), StoreError> {
+    let writer = session_config(schema, "database URL", &config.url, "")?;
+    let reader = config
+        .reader_url
+        .as_deref()
+        .map(|url| session_config(schema, "database reader URL", url, " -c default_transaction_read_only=on"));
+    Ok((writer, reader.transpose()?))
+}
+
+/// The URL as a session configuration in a module's role.
+fn session_config(schema: &str, which: &'static str, url: &str, more: &str) -> Result<Config, StoreError> {
+    let mut raw: Config = url.parse().map_err(|error| StoreError::url(which, &error))?;
+    let given = raw.get_options().unwrap_or_default();
+    let options = format!(
+        "{given} -c role={schema} -c search_path={schema},public -c timezone=UTC -c jit=off \
+         -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s{more}"
+    );
+    raw.options(options.trim());
+    raw.application_name(format!("eshopz-{schema}"));
+    raw.connect_timeout(Duration::from_secs(5));
+    Ok(raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eshopz_kernel::Fault;
+
+    const SECRET: &str = "pl4nted-s3cret";
+
+    fn config(url: String, reader_url: Option<String>) -> DbConfig {
+        DbConfig { url, reader_url, max_connections: 1, acquire_timeout: Duration::from_secs(1) }
+    }
+
+    /// URLs that the parser complains about, each with the secret in another place.
+    fn malformed() -> Vec<String> {
+        vec![
+            format!("postgres://u:{SECRET}@h:port/db"),
+            format!("postgres://u:{SECRET}@h/db?{SECRET}=1"),
+            format!("postgres://u:{SECRET}@h/db?connect_timeout={SECRET}"),
+            format!("postgres://u:p@h:{SECRET}/db"),
+            format!("postgres://%ff{SECRET}:p@h/db"),
+            format!("host=h password=a {SECRET}=b"),
+            format!("host=h password=a {SECRET} dbname=b"),
+            format!("host=h password='{SECRET}"),
+            SECRET.to_owned(),
+        ]
+    }
+
+    #[tokio::test]
+    async fn a_malformed_url_is_never_quoted() {
+        let good = "postgres://u:p@h/db".to_owned();
+        let db = Db::new("carts", &config(good.clone(), None)).unwrap();
+        for bad in malformed() {
+            let as_reader = config(good.clone(), Some(bad.clone()));
+            for config in [config(bad, None), as_reader] {
+                let errors = [Db::new("carts", &config).unwrap_err(), db.reconfigure(&config).unwrap_err()];
+                for error in errors {
+                    let told = format!("{error} {error:?}");
+                    assert!(!told.contains(SECRET), "{told}");
+                    assert!(told.contains("is not valid"), "{told}");
+                    let fault = Fault::from(error);
+                    assert!(!format!("{fault} {fault:?}").contains(SECRET));
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_complaint_says_what_it_safely_can() {
+        let config = config("postgres://u:p@h:port/db".to_owned(), None);
+        let told = Db::new("carts", &config).unwrap_err().to_string();
+        assert_eq!(told, "the database URL is not valid: invalid value for option `port`");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_cannot_be_reached_is_not_quoted() {
+        let url = format!("postgres://u:{SECRET}@127.0.0.1:1/db");
+        let config = config(url.clone(), Some(url));
+        let db = Db::new("carts", &config).unwrap();
+        let errors = [db.conn().await.err().unwrap(), db.read_conn().await.err().unwrap()];
+        for error in errors {
+            let fault = format!("{:?} {:?} {}", Fault::from(StoreError::Pool(error.to_string())), error, error);
+            assert!(!fault.contains(SECRET), "{fault}");
+        }
+        assert!(!format!("{config:?} {db:?} {:?}", db.session_config()).contains(SECRET));
+    }
+}

@@ -1,0 +1,171 @@
+//! Connections and where they lead: a pool whose address can change while it is in use.
+//!
+//! A connection remembers the generation of the address that it was opened with. After a change the
+//! older ones are not lent again: idle ones go at once, those in use when they come back.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolBuilder, RecycleError, RecycleResult};
+use diesel::ConnectionError;
+use diesel_async::AsyncPgConnection;
+use diesel_async::pooled_connection::PoolableConnection as _;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio_postgres::{Config, NoTls};
+
+use super::StoreError;
+
+/// Where a pool's connections lead. Clones share it.
+#[derive(Clone)]
+pub(super) struct Address(Arc<RwLock<Target>>);
+
+#[derive(Clone)]
+struct Target {
+    /// `None` when there is nowhere to go.
+    config: Option<Config>,
+    generation: u64,
+}
+
+impl Address {
+    fn now(&self) -> Target {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn generation(&self) -> u64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).generation
+    }
+
+    /// Whether it leads anywhere.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).config.is_some()
+    }
+
+    pub(super) fn config(&self) -> Option<Config> {
+        self.now().config
+    }
+
+    /// False when it is the same as before.
+    fn change(&self, config: Option<Config>) -> bool {
+        let mut target = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if target.config == config {
+            return false;
+        }
+        *target = Target { config, generation: target.generation.wrapping_add(1) };
+        true
+    }
+}
+
+/// Opens connections, and closes those that lead elsewhere.
+pub(super) struct Sessions {
+    address: Address,
+    /// A connection is driven by the runtime that opened it. A worker's ends before the relay and the
+    /// jobs do, so connections belong to the runtime that made the pool.
+    runtime: Handle,
+}
+
+/// A connection and the generation of the address that it was opened with.
+pub(super) struct Session {
+    conn: AsyncPgConnection,
+    generation: u64,
+}
+
+impl Manager for Sessions {
+    type Type = Session;
+    type Error = ConnectionError;
+
+    async fn create(&self) -> Result<Session, ConnectionError> {
+        let Target { config, generation } = self.address.now();
+        let config = config.ok_or_else(|| ConnectionError::BadConnection("there is no such database".to_owned()))?;
+        // A set, so that the attempt ends with whoever waits for it.
+        let mut opening = JoinSet::new();
+        opening.spawn_on(establish(config), &self.runtime);
+        match opening.join_next().await {
+            Some(Ok(conn)) => Ok(Session { conn: conn?, generation }),
+            Some(Err(error)) => Err(bad_connection(&error)),
+            None => Err(ConnectionError::BadConnection("nobody has opened it".to_owned())),
+        }
+    }
+
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<ConnectionError> {
+        if session.generation != self.address.generation() {
+            return Err(RecycleError::message("it leads to where the database was before"));
+        }
+        if session.conn.is_broken() {
+            return Err(RecycleError::message("it is broken"));
+        }
+        Ok(())
+    }
+}
+
+/// A connection on loan from the pool.
+pub struct Conn(Object<Sessions>);
+
+impl From<Object<Sessions>> for Conn {
+    fn from(object: Object<Sessions>) -> Self {
+        Self(object)
+    }
+}
+
+impl Deref for Conn {
+    type Target = AsyncPgConnection;
+
+    fn deref(&self) -> &AsyncPgConnection {
+        &self.0.conn
+    }
+}
+
+impl DerefMut for Conn {
+    fn deref_mut(&mut self) -> &mut AsyncPgConnection {
+        &mut self.0.conn
+    }
+}
+
+/// A pool and its address.
+#[derive(Clone)]
+pub(super) struct Lane {
+    pub(super) pool: Pool<Sessions, Conn>,
+    pub(super) address: Address,
+}
+
+impl Lane {
+    /// A pool in the present runtime; `built` sets its size and waiting times. No connection is opened yet.
+    pub(super) fn new(
+        config: Option<Config>,
+        built: impl FnOnce(PoolBuilder<Sessions, Conn>) -> PoolBuilder<Sessions, Conn>,
+    ) -> Result<Self, StoreError> {
+        let address = Address(Arc::new(RwLock::new(Target { config, generation: 0 })));
+        let sessions = Sessions { address: address.clone(), runtime: Handle::current() };
+        let pool = built(Pool::builder(sessions)).build().map_err(|error| StoreError::Pool(error.to_string()))?;
+        Ok(Self { pool, address })
+    }
+
+    /// New connections lead to another place; idle ones that do not are closed. False when it is the same place.
+    pub(super) fn lead_to(&self, config: Option<Config>) -> bool {
+        let changed = self.address.change(config);
+        if changed {
+            let generation = self.address.generation();
+            self.pool.retain(|session, _| session.generation == generation);
+        }
+        changed
+    }
+}
+
+async fn establish(config: Config) -> diesel::ConnectionResult<AsyncPgConnection> {
+    let (client, connection) = config.connect(NoTls).await.map_err(|error| bad_connection(&error))?;
+    AsyncPgConnection::try_from_client_and_connection(client, connection).await
+}
+
+fn bad_connection(error: &dyn std::error::Error) -> ConnectionError {
+    ConnectionError::BadConnection(error_chain(error))
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
