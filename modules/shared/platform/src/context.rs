@@ -1,7 +1,9 @@
-//! What a request carries from module to module without being a parameter of every call: its id and
-//! its W3C trace context. The HTTP middleware opens the scope; the relay opens one per delivery.
+//! What a request carries from module to module without being a parameter of every call: its id, its W3C
+//! trace context and its deadline. The HTTP middleware opens the scope; the relay opens one per delivery.
 
 use std::future::Future;
+
+use tokio::time::Instant;
 
 tokio::task_local! {
     static CONTEXT: RequestContext;
@@ -13,6 +15,9 @@ pub struct RequestContext {
     pub request_id: String,
     /// W3C Trace Context `traceparent`, as it came in or as it was made.
     pub traceparent: Option<String>,
+    /// After this nobody waits for the outcome. A consumer's request has none; a call between modules has
+    /// what its caller left it, and a delivery ends before its lease.
+    pub deadline: Option<Instant>,
 }
 
 impl RequestContext {
@@ -32,6 +37,18 @@ pub fn current_request_id() -> String {
 #[must_use]
 pub fn current_traceparent() -> Option<String> {
     CONTEXT.try_with(|context| context.traceparent.clone()).ok().flatten()
+}
+
+/// The current deadline, if there is one.
+#[must_use]
+pub fn deadline() -> Option<Instant> {
+    CONTEXT.try_with(|context| context.deadline).ok().flatten()
+}
+
+/// Runs a future in the current context with another deadline.
+pub async fn with_deadline<F: Future>(deadline: Option<Instant>, future: F) -> F::Output {
+    let context = CONTEXT.try_with(Clone::clone).unwrap_or_default();
+    RequestContext { deadline, ..context }.scope(future).await
 }
 
 /// Takes the current context along into a task that will be spawned.

@@ -49,7 +49,7 @@ pub(super) async fn attempt(
 
 async fn timed(transport: &dyn Transport, module: &'static str, claim: &Claim, deadline: Instant) -> Outcome {
     let began = Instant::now();
-    let outcome = match timeout_at(deadline, guarded(transport, claim)).await {
+    let outcome = match timeout_at(deadline, guarded(transport, claim, deadline)).await {
         Ok(Ok(())) => Outcome::Delivered,
         Ok(Err(fault)) => Outcome::Failed(fault.to_string()),
         Err(_) => Outcome::Failed("the listener was not done before the lease ended".to_owned()),
@@ -63,9 +63,13 @@ async fn timed(transport: &dyn Transport, module: &'static str, claim: &Claim, d
 }
 
 /// The delivery in the context of the request that caused the event; a panic in it is a fault.
-async fn guarded(transport: &dyn Transport, claim: &Claim) -> Result<(), Fault> {
+async fn guarded(transport: &dyn Transport, claim: &Claim, deadline: Instant) -> Result<(), Fault> {
     let event = &claim.event;
-    let context = RequestContext { request_id: event.id.to_string(), traceparent: event.traceparent.clone() };
+    let context = RequestContext {
+        request_id: event.id.to_string(),
+        traceparent: event.traceparent.clone(),
+        deadline: Some(deadline),
+    };
     let span = tracing::info_span!(
         "deliver", event = %event.name, event_id = %event.id, listener = %claim.listener, attempt = claim.attempts
     );

@@ -32,7 +32,11 @@ pub async fn request_context(
     }
     let request_id = request_id(&req);
     let traceparent = traceparent(&req);
-    let context = RequestContext { request_id: request_id.clone(), traceparent: Some(traceparent.clone()) };
+    let context = RequestContext {
+        request_id: request_id.clone(),
+        traceparent: Some(traceparent.clone()),
+        ..RequestContext::default()
+    };
     let path = req.path().to_owned();
     let span = tracing::info_span!("request", %method, %path, %request_id, trace_id = trace_id(&traceparent));
     let mut response = context.scope(next.call(req)).instrument(span.clone()).await?;
@@ -73,14 +77,16 @@ fn known_method(method: &str) -> &str {
     }
 }
 
-/// The second segment of `/api/v1/<prefix>/…` names the room; `edge` is everything else.
+/// The third segment of `/api/v1/<prefix>/…` and `/internal/v1/<module>/…` names the room; `edge` is
+/// everything else.
 fn module_of(route: &str) -> &'static str {
-    match route.split('/').nth(3).unwrap_or_default() {
-        "users" | "auth" => "user",
-        "products" | "variants" | "categories" => "product",
-        "carts" => "cart",
-        "payments" => "payment",
-        "orders" => "order",
+    let mut segments = route.split('/').skip(1);
+    match (segments.next().unwrap_or_default(), segments.nth(1).unwrap_or_default()) {
+        ("internal", "user") | ("api", "users" | "auth") => "user",
+        ("internal", "product") | ("api", "products" | "variants" | "categories") => "product",
+        ("internal", "cart") | ("api", "carts") => "cart",
+        ("internal", "payment") | ("api", "payments") => "payment",
+        ("internal", "order") | ("api", "orders") => "order",
         _ => "edge",
     }
 }
@@ -135,6 +141,21 @@ fn new_traceparent() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_route_has_the_label_of_its_module() {
+        for (route, module) in [
+            ("/api/v1/products/{id}", "product"),
+            ("/api/v1/auth/login", "user"),
+            ("/internal/v1/product/variants", "product"),
+            ("/internal/v1/order/events/order.mark_paid", "order"),
+            ("/internal/v1/unheard", "edge"),
+            ("/openapi.json", "edge"),
+            ("unmatched", "edge"),
+        ] {
+            assert_eq!(module_of(route), module, "{route}");
+        }
+    }
 
     #[test]
     fn trace_context_is_taken_only_when_well_formed() {
