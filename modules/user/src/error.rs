@@ -37,6 +37,14 @@ pub enum UserError {
     Hashing(String),
     #[error("signing key: {0}")]
     SigningKey(String),
+    #[error("ESHOPZ_SIGNING_KEYS cannot be read: {0}")]
+    GivenKeys(String),
+    #[error("the signing keys come from ESHOPZ_SIGNING_KEYS; rotate them there")]
+    KeysAreGiven,
+    #[error("the signing keys are in the database; restart with ESHOPZ_SIGNING_KEYS to use others")]
+    KeysAreStored,
+    #[error("there is no such signing key")]
+    NoSuchKey,
     /// Refused by a rule of the platform: a throttle, `If-Match`, a cursor.
     #[error(transparent)]
     Refused(Fault),
@@ -91,7 +99,13 @@ impl From<UserError> for Fault {
                 format!("The address book has its {} entries. Delete one first.", crate::domain::MAX_ADDRESSES),
             ),
             UserError::Busy => Self::unavailable("Too many sign-ins at the moment. Try again in a few seconds.", 2),
-            error @ (UserError::Hashing(_) | UserError::SigningKey(_)) => Self::internal(error.to_string()),
+            // Of an operator's making; no consumer sees them.
+            error @ (UserError::Hashing(_)
+            | UserError::SigningKey(_)
+            | UserError::GivenKeys(_)
+            | UserError::KeysAreGiven
+            | UserError::KeysAreStored
+            | UserError::NoSuchKey) => Self::internal(error.to_string()),
             UserError::Refused(fault) => fault,
             UserError::Store(error) => error.into(),
         }

@@ -1,22 +1,27 @@
 //! Periodic work: removing what has expired.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use eshopz_platform::db::Db;
 use eshopz_platform::jobs::Periodic;
 
 use crate::error::UserError;
+use crate::service::UserService;
 use crate::store;
 
 /// Rows per statement, so that none holds much.
 const BATCH: i64 = 1_000;
 
 /// The module's jobs.
-pub fn all(db: &Db) -> Vec<Periodic> {
-    let db = db.clone();
+pub fn all(service: &Arc<UserService>) -> Vec<Periodic> {
+    let service = Arc::clone(service);
     vec![Periodic::new("sweep_credentials", Duration::from_secs(600), move || {
-        let db = db.clone();
-        async move { Ok(sweep_credentials(&db).await?) }
+        let service = Arc::clone(&service);
+        async move {
+            sweep_credentials(&service.db).await?;
+            Ok(service.keyring.sweep().await?)
+        }
     })]
 }
 

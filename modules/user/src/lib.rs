@@ -4,6 +4,7 @@
 //! keeps true that
 //! - an email, whatever its case, belongs to one account;
 //! - passwords, refresh tokens and mailed tokens are kept as hashes only, signing keys encrypted;
+//! - a token that was signed can be checked until it expires, however often the keys are rotated;
 //! - a session has one refresh token that is good, and a second use of a spent one ends it;
 //! - what ends a session (signing out, a new password, an admin) shows everywhere within a second;
 //! - there is always an admin who can sign in, once there was one;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use eshopz_kernel::{Fault, UserId};
+use eshopz_platform::auth::SessionCopies;
 use eshopz_platform::books::Report;
 use eshopz_platform::cache::Counters;
 use eshopz_platform::db::Db;
@@ -38,6 +40,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use error::{PROBLEMS, UserError};
 pub use http::routes;
+pub use keys::{GivenKey, KeyInfo, KeyState, Revocation, Rotation, parse_signing_keys};
 pub use mail::{FolderMailer, Mail, Mailer};
 use service::UserService;
 pub use settings::{Limit, UserSettings};
@@ -47,6 +50,8 @@ pub struct UserDeps {
     pub db: Db,
     /// For throttles.
     pub counters: Counters,
+    /// The process' copies of sessions, in which those that end are forgotten.
+    pub sessions: SessionCopies,
     pub mailer: Arc<dyn Mailer>,
     pub settings: UserSettings,
 }
@@ -60,8 +65,7 @@ pub struct UserModule {
 impl UserModule {
     #[must_use]
     pub fn new(deps: UserDeps) -> Self {
-        let UserDeps { db, counters, mailer, settings } = deps;
-        Self { service: Arc::new(UserService::new(db, &counters, mailer, settings)) }
+        Self { service: Arc::new(UserService::new(deps)) }
     }
 
     /// Loads the key that signs access tokens, or makes the first one. To be called at start: a wrong
@@ -93,7 +97,7 @@ impl UserModule {
 
     #[must_use]
     pub fn jobs(&self) -> Vec<Periodic> {
-        jobs::all(&self.service.db)
+        jobs::all(&self.service)
     }
 
     /// Checks the module's books.
@@ -110,5 +114,51 @@ impl UserModule {
     /// 409 `email_taken`, 422 for an email or a password that will not do.
     pub async fn create_admin(&self, email: &str, password: &str) -> Result<UserId, Fault> {
         self.service.create_admin(email, password.to_owned()).await
+    }
+
+    /// Makes a new key for access tokens, which takes over by itself in some minutes; nobody is signed
+    /// out. While one is on its way no other is made.
+    ///
+    /// # Errors
+    /// When the operator gives the keys, the secret is not that of the present key, or the database
+    /// cannot be reached.
+    pub async fn rotate_keys(&self) -> Result<Rotation, UserError> {
+        self.service.keyring.rotate().await
+    }
+
+    /// Withdraws a key that somebody may have stolen. Its tokens are refused everywhere within two minutes;
+    /// who holds one needs his refresh token, and stays signed in by it.
+    ///
+    /// # Errors
+    /// When there is no such key; else as [`Self::rotate_keys`].
+    pub async fn revoke_key(&self, kid: &str) -> Result<Revocation, UserError> {
+        self.service.keyring.revoke(kid).await
+    }
+
+    /// The keys that are published, a successor after its predecessor.
+    ///
+    /// # Errors
+    /// As [`Self::rotate_keys`].
+    pub async fn keys(&self) -> Result<Vec<KeyInfo>, UserError> {
+        self.service.keyring.list().await
+    }
+
+    /// Encrypts the signing keys with the first of these secrets from now on; those encrypted with another of
+    /// them stay readable.
+    ///
+    /// # Errors
+    /// When the first is shorter than 16 bytes; nothing changes then.
+    pub fn replace_key_secrets(&self, secrets: &[String]) -> Result<(), UserError> {
+        self.service.keyring.replace_secrets(secrets)
+    }
+
+    /// Takes other keys that the operator gives, [`parse_signing_keys`], as a secret store hands them out
+    /// after a rotation there. One that was not among those before is published for some minutes before
+    /// it signs, and those that are gone until their tokens have expired.
+    ///
+    /// # Errors
+    /// When they cannot be read, and then nothing changes; or the keys are in the database.
+    pub fn replace_signing_keys(&self, pem: &str) -> Result<(), UserError> {
+        self.service.keyring.replace(pem)
     }
 }

@@ -76,6 +76,7 @@ diesel::table! {
         public_key -> Binary,
         created_at -> Timestamptz,
         retired_at -> Nullable<Timestamptz>,
+        signs_from -> Timestamptz,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::keys::GivenKey;
+
 /// At most `count` in `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -36,6 +38,13 @@ pub struct UserSettings {
     pub hash_queue: usize,
     /// Encrypts the signing keys at rest; at least 16 bytes, the same in every process.
     pub key_secret: String,
+    /// Secrets that keys may still be encrypted with.
+    pub previous_key_secrets: Vec<String>,
+    /// Keys that sign access tokens, the first of them, in place of those in the database; empty for these.
+    pub signing_keys: Vec<GivenKey>,
+    /// How old a process' picture of the keys in the database may be. The same in every process, for the
+    /// times of a rotation follow from it.
+    pub key_refresh: Duration,
     /// Failed sign-ins per account, and per client address.
     pub sign_in_failures_per_account: Limit,
     pub sign_in_failures_per_address: Limit,
@@ -63,6 +72,9 @@ impl Default for UserSettings {
             hash_concurrency: std::thread::available_parallelism().map_or(2, usize::from),
             hash_queue: 256,
             key_secret: String::new(),
+            previous_key_secrets: Vec::new(),
+            signing_keys: Vec::new(),
+            key_refresh: MINUTE,
             sign_in_failures_per_account: Limit::new(10, MINUTE * 15),
             sign_in_failures_per_address: Limit::new(100, MINUTE * 15),
             // Whole offices register from one address.
@@ -80,6 +92,7 @@ impl fmt::Debug for UserSettings {
             .field("refresh_token_ttl", &self.refresh_token_ttl)
             .field("hash_concurrency", &self.hash_concurrency)
             .field("key_secret", &"…")
+            .field("signing_keys", &self.signing_keys)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,8 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use async_trait::async_trait;
 use eshopz_kernel::{Fault, Role, SessionId, UserId};
-use eshopz_platform::auth::{AUDIENCE, Authenticator, Claims, ISSUER, Identity, PublicKey};
+use eshopz_platform::auth::{AUDIENCE, Authenticator, Claims, ISSUER, Identity, PublicKey, session_copies};
+use eshopz_platform::cache::Redis;
 use eshopz_platform::http::middleware::request_context;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::Value;
@@ -144,7 +145,7 @@ impl TestApp {
         F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
     {
         let issuer: Arc<dyn Identity> = identity.clone();
-        Self::serve(identity, Authenticator::new(issuer), configure)
+        Self::serve(identity, Authenticator::new(issuer, session_copies(Redis::none())), configure)
     }
 
     /// The same with the identity of a user module; `identity` of the app then signs for nobody.
@@ -155,7 +156,7 @@ impl TestApp {
     where
         F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
     {
-        Self::serve(TestIdentity::shared(), Authenticator::new(identity), configure)
+        Self::serve(TestIdentity::shared(), Authenticator::new(identity, session_copies(Redis::none())), configure)
     }
 
     fn serve<F>(identity: Arc<TestIdentity>, authenticator: Authenticator, configure: F) -> std::io::Result<Self>

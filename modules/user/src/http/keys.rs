@@ -9,6 +9,9 @@ use utoipa::ToSchema;
 
 use super::Service;
 
+/// No longer than others of the shop remember the keys: a new one is announced for a time that allows for it.
+const CACHED: &str = "public, max-age=60";
+
 /// A JSON Web Key Set (RFC 7517).
 #[derive(Serialize, ToSchema)]
 #[schema(as = JsonWebKeySet)]
@@ -41,6 +44,8 @@ impl From<VerifyingKey> for Key {
 }
 
 /// The keys that sign access tokens.
+///
+/// Those included that will sign soon, and those that signed what is still good.
 #[utoipa::path(
     tag = "user",
     responses((status = 200, body = KeySet, description = "JSON Web Key Set")),
@@ -49,6 +54,6 @@ impl From<VerifyingKey> for Key {
 #[get("/.well-known/jwks.json")]
 pub async fn list_signing_keys(service: Service) -> Answer<HttpResponse> {
     let keys = service.verifying_keys().await?.into_iter().map(Key::from).collect();
-    let cache = (CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    let cache = (CACHE_CONTROL, HeaderValue::from_static(CACHED));
     Ok(HttpResponse::Ok().insert_header(cache).json(KeySet { keys }))
 }

@@ -1,55 +1,79 @@
-//! The keys that sign access tokens. They are kept in the database, so that all processes of a shop
-//! sign with one key and a new process needs no file; the private half is encrypted ([`vault`]).
+//! The keys that sign access tokens, and how one takes over from another: docs/adr/0012-key-rotation.md.
+//!
+//! They are kept in the database, so that all processes of a shop sign with one key and a new process
+//! needs no file; the private half is encrypted ([`vault`]). Or the operator gives them ([`given`]).
 
+mod given;
+mod ring;
+mod rotation;
 mod vault;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
+use eshopz_kernel::Fault;
 use eshopz_platform::auth::Claims;
 use eshopz_platform::db::Db;
 use eshopz_user_api::VerifyingKey;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use moka::future::Cache;
 use sha2::{Digest as _, Sha256};
 
+pub use self::given::{GivenKey, parse_signing_keys};
+use self::ring::{Entry, Ring, Signer};
+pub use self::rotation::{KeyInfo, KeyState, Revocation, Rotation};
 use self::vault::Vault;
 use crate::error::UserError;
 use crate::settings::UserSettings;
 use crate::store;
-use crate::store::keys::NewSigningKey;
-
-/// How long the keys are remembered before the database is asked again.
-const REMEMBERED: Duration = Duration::from_secs(60);
-
-/// The keys as of a moment.
-struct Keys {
-    header: Header,
-    private: EncodingKey,
-    public: Vec<VerifyingKey>,
-}
+use crate::store::keys::{NewSigningKey, SigningKeyRow};
 
 /// Signs access tokens, and tells with which keys.
 pub struct Keyring {
+    source: Source,
+    timing: Timing,
+}
+
+enum Source {
+    Database(Stored),
+    Given(RwLock<Arc<Ring>>),
+}
+
+/// The keys in the database.
+struct Stored {
     db: Db,
-    vault: Vault,
-    /// A retired key is still shown until the last token it signed has expired.
-    token_ttl: Duration,
-    keys: Cache<(), Arc<Keys>>,
+    vault: RwLock<Arc<Vault>>,
+    ring: Cache<(), Arc<Ring>>,
+}
+
+/// How long each step of a key's life takes.
+#[derive(Clone, Copy)]
+struct Timing {
+    /// From when a key is shown until it signs: a process of this module remembers the keys for one
+    /// `key_refresh`, who checks tokens for another, and one is to spare.
+    announced: Duration,
+    /// From when a key signs no more until it is shown no more: the life of a token, and one
+    /// `key_refresh` to spare.
+    kept: Duration,
 }
 
 impl Keyring {
     pub fn new(db: Db, settings: &UserSettings) -> Self {
-        Self {
-            db,
-            vault: Vault::new(&settings.key_secret),
-            token_ttl: settings.access_token_ttl,
-            keys: Cache::builder().max_capacity(1).time_to_live(REMEMBERED).build(),
-        }
+        let refresh = settings.key_refresh;
+        let timing = Timing { announced: refresh * 3, kept: settings.access_token_ttl + refresh };
+        let source = if settings.signing_keys.is_empty() {
+            let ring = Cache::builder().max_capacity(1).time_to_live(refresh).build();
+            let secrets: Vec<String> =
+                std::iter::once(&settings.key_secret).chain(&settings.previous_key_secrets).cloned().collect();
+            Source::Database(Stored { db, vault: RwLock::new(Arc::new(Vault::new(&secrets))), ring })
+        } else {
+            let ring = given::ring(&settings.signing_keys, Instant::now());
+            Source::Given(RwLock::new(Arc::new(ring)))
+        };
+        Self { source, timing }
     }
 
     /// Signs claims as a JWT.
@@ -57,43 +81,95 @@ impl Keyring {
     /// # Errors
     /// When the keys cannot be had.
     pub async fn sign(&self, claims: &Claims) -> Result<String, UserError> {
-        let keys = self.keys().await?;
-        jsonwebtoken::encode(&keys.header, claims, &keys.private)
-            .map_err(|error| UserError::SigningKey(error.to_string()))
+        let ring = self.ring().await?;
+        let signer = ring.signer(Instant::now());
+        signer.ok_or_else(|| UserError::SigningKey("there is none".to_owned()))?.sign(claims)
     }
 
-    /// The keys that tokens may be signed with at present.
+    /// The keys that tokens may be signed with at present, or soon.
     ///
     /// # Errors
     /// When the keys cannot be had.
     pub async fn public(&self) -> Result<Vec<VerifyingKey>, UserError> {
-        Ok(self.keys().await?.public.clone())
+        Ok(self.ring().await?.shown(Instant::now()))
     }
 
-    async fn keys(&self) -> Result<Arc<Keys>, UserError> {
-        // The error is shared between those who wait for it, so it goes as a fault.
-        let keys = self.keys.try_get_with((), async { self.load().await.map(Arc::new).map_err(Into::into) }).await;
-        keys.map_err(|fault: Arc<eshopz_kernel::Fault>| UserError::Refused(eshopz_kernel::Fault::clone(&fault)))
+    /// Takes other keys that the operator gives, in place of those from before. A first key that was not
+    /// among them is shown for a while before it signs; those that are gone are shown until their
+    /// tokens have expired.
+    ///
+    /// # Errors
+    /// When they cannot be read, or the keys are in the database.
+    pub fn replace(&self, pem: &str) -> Result<(), UserError> {
+        let Source::Given(ring) = &self.source else { return Err(UserError::KeysAreStored) };
+        let keys = parse_signing_keys(pem)?;
+        let mut ring = ring.write().unwrap_or_else(PoisonError::into_inner);
+        *ring = Arc::new(given::replaced(&ring, &keys, self.timing, Instant::now()));
+        Ok(())
+    }
+
+    /// Encrypts with the first of these secrets from now on, and decrypts with any of them. Keys that the
+    /// operator gives are not encrypted at all.
+    ///
+    /// # Errors
+    /// When the first is too short; nothing changes then.
+    pub fn replace_secrets(&self, secrets: &[String]) -> Result<(), UserError> {
+        let Source::Database(stored) = &self.source else { return Ok(()) };
+        let vault = Vault::new(secrets);
+        vault.check()?;
+        *stored.vault.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(vault);
+        Ok(())
+    }
+
+    /// Deletes keys that are shown no more.
+    pub async fn sweep(&self) -> Result<(), UserError> {
+        let Source::Database(stored) = &self.source else { return Ok(()) };
+        let mut conn = stored.db.conn().await?;
+        store::keys::sweep(&mut conn, self.timing.kept).await?;
+        Ok(())
+    }
+
+    async fn ring(&self) -> Result<Arc<Ring>, UserError> {
+        match &self.source {
+            Source::Given(ring) => Ok(Arc::clone(&ring.read().unwrap_or_else(PoisonError::into_inner))),
+            Source::Database(stored) => {
+                // The error is shared between those who wait for it, so it goes as a fault.
+                let load = async { stored.load(self.timing.kept).await.map(Arc::new).map_err(Into::into) };
+                let ring = stored.ring.try_get_with((), load).await;
+                ring.map_err(|fault: Arc<Fault>| UserError::Refused(Fault::clone(&fault)))
+            }
+        }
+    }
+}
+
+impl Stored {
+    fn vault(&self) -> Arc<Vault> {
+        Arc::clone(&self.vault.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads the keys, after making the first one if there is none.
-    async fn load(&self) -> Result<Keys, UserError> {
+    async fn load(&self, kept: Duration) -> Result<Ring, UserError> {
         let mut conn = self.db.conn().await?;
-        let mut rows = store::keys::current(&mut conn, self.token_ttl).await?;
+        let mut rows = store::keys::shown(&mut conn, kept).await?;
         if !rows.iter().any(|row| row.retired_at.is_none()) {
             // Another process may do the same just now; the unique index lets one of the two in.
-            store::keys::insert_unless_active(&mut conn, &self.generate()?).await?;
-            rows = store::keys::current(&mut conn, self.token_ttl).await?;
+            store::keys::insert(&mut conn, &self.generate()?, None).await?;
+            rows = store::keys::shown(&mut conn, kept).await?;
         }
-        let public = rows
-            .iter()
-            .map(|row| VerifyingKey { kid: row.kid.clone(), x: URL_SAFE_NO_PAD.encode(&row.public_key) })
-            .collect();
-        let active = rows.into_iter().find(|row| row.retired_at.is_none());
-        let active = active.ok_or_else(|| UserError::SigningKey("there is none".to_owned()))?;
-        let der = self.vault.open(&active.kid, &active.private_key_encrypted)?;
-        let header = Header { kid: Some(active.kid), ..Header::new(Algorithm::EdDSA) };
-        Ok(Keys { header, private: EncodingKey::from_ed_der(&der), public })
+        let now = Instant::now();
+        Ok(Ring(rows.into_iter().map(|row| self.entry(row, now)).collect::<Result<_, _>>()?))
+    }
+
+    fn entry(&self, row: SigningKeyRow, now: Instant) -> Result<Entry, UserError> {
+        let x = URL_SAFE_NO_PAD.encode(&row.public_key);
+        let signer = if row.may_sign() {
+            let der = self.vault().open(&row.kid, &row.private_key_encrypted)?;
+            Some(Arc::new(Signer::new(row.kid.clone(), &der)))
+        } else {
+            None
+        };
+        let signs_from = now + Duration::try_from_secs_f64(row.signs_in).unwrap_or_default();
+        Ok(Entry { public: VerifyingKey { kid: row.kid, x }, signer, signs_from, shown_until: None })
     }
 
     fn generate(&self) -> Result<NewSigningKey, UserError> {
@@ -101,7 +177,7 @@ impl Keyring {
         let public = key.verifying_key();
         let kid = thumbprint(&URL_SAFE_NO_PAD.encode(public.as_bytes()));
         let der = key.to_pkcs8_der().map_err(|error| UserError::SigningKey(error.to_string()))?;
-        let private_key_encrypted = self.vault.seal(&kid, der.as_bytes())?;
+        let private_key_encrypted = self.vault().seal(&kid, der.as_bytes())?;
         Ok(NewSigningKey { kid, private_key_encrypted, public_key: public.as_bytes().to_vec() })
     }
 }

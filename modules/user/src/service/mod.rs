@@ -9,26 +9,23 @@ pub mod sessions;
 pub mod sign_in;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use eshopz_kernel::{Fault, Role, SessionId, UserId};
+use eshopz_platform::auth::{SessionCopies, forget_sessions};
 use eshopz_platform::cache::{Counters, Throttle};
 use eshopz_platform::context::carry;
 use eshopz_platform::db::Db;
 use eshopz_user_api::{UserApi, UserSummary, VerifyingKey};
-use moka::future::Cache;
 use uuid::Uuid;
 
+use crate::UserDeps;
 use crate::error::UserError;
 use crate::hashing::Passwords;
 use crate::keys::Keyring;
 use crate::mail::{Mail, Mailer};
 use crate::settings::{Limit, UserSettings};
 use crate::store;
-
-/// How long a session is taken for good without asking; revocations have to show within a second.
-const ROLE_REMEMBERED: Duration = Duration::from_millis(500);
 
 /// What the use cases share.
 pub struct UserService {
@@ -37,7 +34,7 @@ pub struct UserService {
     passwords: Passwords,
     throttles: Throttles,
     mailer: Arc<dyn Mailer>,
-    roles: Cache<SessionId, Option<Role>>,
+    sessions: SessionCopies,
     settings: UserSettings,
 }
 
@@ -74,12 +71,13 @@ impl Throttles {
 }
 
 impl UserService {
-    pub(crate) fn new(db: Db, counters: &Counters, mailer: Arc<dyn Mailer>, settings: UserSettings) -> Self {
+    pub(crate) fn new(deps: UserDeps) -> Self {
+        let UserDeps { db, counters, sessions, mailer, settings } = deps;
         Self {
             keyring: Keyring::new(db.clone(), &settings),
             passwords: Passwords::new(&settings),
-            throttles: Throttles::new(counters, &settings),
-            roles: Cache::builder().max_capacity(100_000).time_to_live(ROLE_REMEMBERED).build(),
+            throttles: Throttles::new(&counters, &settings),
+            sessions,
             db,
             mailer,
             settings,
@@ -96,11 +94,10 @@ impl UserService {
         }));
     }
 
-    /// Has this process ask again about sessions that were ended; others do by themselves soon.
-    async fn forget_sessions(&self, ended: impl IntoIterator<Item = Uuid>) {
-        for id in ended {
-            self.roles.invalidate(&SessionId::from(id)).await;
-        }
+    /// Has whoever comes next asked about again, here and wherever Redis is shared; elsewhere copies end by
+    /// themselves within the second.
+    async fn forget_sessions(&self, ended: impl IntoIterator<Item = Uuid, IntoIter: Send> + Send) {
+        forget_sessions(&self.sessions, ended.into_iter().map(SessionId::from)).await;
     }
 
     async fn read_role(&self, session: SessionId) -> Result<Option<Role>, UserError> {
@@ -117,8 +114,7 @@ impl UserApi for UserService {
     }
 
     async fn session_role(&self, session: SessionId) -> Result<Option<Role>, Fault> {
-        let role = self.roles.try_get_with(session, async { self.read_role(session).await.map_err(Fault::from) });
-        role.await.map_err(|fault| Fault::clone(&fault))
+        Ok(self.read_role(session).await?)
     }
 
     async fn user(&self, id: UserId) -> Result<UserSummary, Fault> {
