@@ -27,16 +27,20 @@ use std::time::Duration;
 use actix_web::web;
 use eshopz_kernel::{Currency, Fault};
 use eshopz_platform::books::Report;
+use eshopz_platform::cache::Redis;
 use eshopz_platform::db::{Db, StoreError};
 use eshopz_platform::events::Listener;
 use eshopz_platform::jobs::Periodic;
 use eshopz_product_api::ProductApi;
+use tokio::io::AsyncRead;
+use tokio::sync::watch;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use error::{PROBLEMS, ProductError};
 pub use http::routes;
 
 use service::ProductService;
+use transfer::{ImportReport, Progress};
 
 /// What an operator can choose.
 #[derive(Clone, Debug)]
@@ -45,17 +49,21 @@ pub struct ProductSettings {
     pub currency: Currency,
     /// How often reservations past their deadline are looked for.
     pub free_overdue_every: Duration,
+    /// Whether copies of what everybody may see are kept, in memory and in Redis.
+    pub cache: bool,
 }
 
 impl Default for ProductSettings {
     fn default() -> Self {
-        Self { currency: Currency::USD, free_overdue_every: Duration::from_secs(10) }
+        Self { currency: Currency::USD, free_overdue_every: Duration::from_secs(10), cache: true }
     }
 }
 
 /// What the module needs to run.
 pub struct ProductDeps {
     pub db: Db,
+    /// For copies; [`Redis::none`] will do.
+    pub redis: Redis,
     pub settings: ProductSettings,
 }
 
@@ -68,7 +76,7 @@ pub struct ProductModule {
 impl ProductModule {
     #[must_use]
     pub fn new(deps: ProductDeps) -> Self {
-        Self { service: Arc::new(ProductService::new(deps.db, deps.settings)) }
+        Self { service: Arc::new(ProductService::new(deps.db, deps.redis, deps.settings)) }
     }
 
     /// The contract for other modules of this process.
@@ -92,6 +100,25 @@ impl ProductModule {
     #[must_use]
     pub fn jobs(&self) -> Vec<Periodic> {
         jobs::all(&self.service)
+    }
+
+    /// Hears what other processes change in the catalogue, until it is told to stop. Essential: without it
+    /// nothing is kept in memory.
+    pub async fn follow(self, shutdown: watch::Receiver<bool>) {
+        self.service.shelf.clone().listen(shutdown).await;
+    }
+
+    /// Imports a product CSV, as [`transfer::import`] does, and tells every process what it has changed.
+    ///
+    /// # Errors
+    /// As [`transfer::import`].
+    pub async fn import<R: AsyncRead + Unpin>(
+        &self,
+        reader: R,
+        progress: impl FnMut(Progress),
+    ) -> Result<ImportReport, ProductError> {
+        let service = &self.service;
+        transfer::import_and_tell(&service.db, Some(&service.shelf), service.currency(), reader, progress).await
     }
 
     /// Whether the module's books balance.

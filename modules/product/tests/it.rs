@@ -7,6 +7,8 @@ mod access;
 mod books;
 #[path = "it/categories.rs"]
 mod categories;
+#[path = "it/copies.rs"]
+mod copies;
 #[path = "it/lists.rs"]
 mod lists;
 #[path = "it/products.rs"]

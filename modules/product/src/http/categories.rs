@@ -1,5 +1,7 @@
 //! The category tree.
 
+use std::sync::Arc;
+
 use actix_web::{delete, get, patch, post, web};
 use eshopz_kernel::{Cursor, Page};
 use eshopz_platform::http::params::page_limit;
@@ -103,6 +105,7 @@ pub async fn list_categories(service: web::Data<ProductService>, Query(query): Q
             .map_err(|_| ProductError::field("/cursor", "invalid_cursor", "is not a cursor of this list"))?;
     }
     let rows = service.list_categories(query.parent.as_deref(), after.as_ref(), limit + 1).await?;
+    let rows = Arc::unwrap_or_clone(rows);
     let page = Page::from_rows(rows, limit, |row| (row.position, row.slug.clone()), CategoryView::from);
     Ok(Reply::ok(&page)?.public())
 }

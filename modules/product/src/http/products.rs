@@ -1,13 +1,16 @@
 //! Single products.
 
 use actix_web::{delete, get, patch, post, web};
-use eshopz_kernel::ProductId;
+use bytes::Bytes;
+use eshopz_kernel::{Currency, Fault, ProductId};
+use eshopz_platform::http::conditional;
 use eshopz_platform::http::{Admin, Answer, Body, Caller, IfMatch, PathId, Problem, Reply};
 
 use super::PRODUCTS;
 use super::product_requests::{CreateProduct, UpdateProduct};
 use super::views::ProductView;
-use crate::service::ProductService;
+use crate::service::shelf::ProductCopy;
+use crate::service::{ProductService, WholeProduct};
 
 /// Read a product
 ///
@@ -24,11 +27,21 @@ use crate::service::ProductService;
 )]
 #[get("/{id_or_handle}")]
 pub async fn get_product(service: web::Data<ProductService>, path: web::Path<String>, caller: Caller) -> Answer {
-    let admin = caller.is_admin();
-    let whole = service.find_product(&path, admin).await?;
+    if !caller.is_admin() {
+        let copy = service.show_product(&path, |whole| written(whole, service.currency())).await?;
+        return Ok(Reply::written(copy.body, &copy.etag).public());
+    }
+    let whole = service.find_product(&path, true).await?;
     let version = whole.product.version;
-    let reply = Reply::ok(&ProductView::of(whole, service.currency(), admin))?.etag(version);
-    Ok(if admin { reply } else { reply.public() })
+    Ok(Reply::ok(&ProductView::of(whole, service.currency(), true))?.etag(version))
+}
+
+/// A product as everybody sees it.
+fn written(whole: WholeProduct, currency: Currency) -> Result<ProductCopy, Fault> {
+    let (handle, version) = (whole.product.handle.as_str().into(), whole.product.version);
+    let body = serde_json::to_vec(&ProductView::of(whole, currency, false))
+        .map_err(|error| Fault::internal("serialise product").caused_by(error))?;
+    Ok(ProductCopy { handle, etag: conditional::etag(version, &body).into(), body: Bytes::from(body) })
 }
 
 /// Make a product

@@ -48,7 +48,7 @@ impl ProductService {
     /// # Errors
     /// The statements'.
     pub async fn list_products(&self, filter: Filter, limit: usize) -> Result<Listing, ProductError> {
-        let mut conn = self.db.conn().await?;
+        let mut conn = self.db.read_conn().await?;
         let mut selection = filter.selection.clone();
         if let Some(slug) = &filter.category {
             selection.categories = Some(store::categories::subtree(&mut conn, slug).await?);

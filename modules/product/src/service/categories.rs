@@ -1,7 +1,10 @@
 //! The category tree.
 
+use std::sync::Arc;
+
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
-use eshopz_kernel::CategoryId;
+use eshopz_kernel::{CategoryId, Fault};
+use eshopz_platform::db::StoreError;
 use eshopz_platform::http::IfMatch;
 use uuid::Uuid;
 
@@ -45,10 +48,19 @@ impl ProductService {
         parent: Option<&str>,
         after: Option<&(i32, String)>,
         limit: usize,
-    ) -> Result<Vec<Category>, ProductError> {
-        let mut conn = self.db.conn().await?;
+    ) -> Result<Arc<Vec<Category>>, ProductError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        Ok(store::categories::list(&mut conn, parent, after, limit).await?)
+        if !self.shelf.is_on() {
+            let mut conn = self.db.read_conn().await?;
+            return Ok(Arc::new(store::categories::list(&mut conn, parent, after, limit).await?));
+        }
+        // What is kept comes from the writer: a replica may not have heard of the last change.
+        let load = async {
+            let mut conn = self.db.conn().await?;
+            let rows = store::categories::list(&mut conn, parent, after, limit).await.map_err(StoreError::from)?;
+            Ok::<_, Fault>(Arc::new(rows))
+        };
+        Ok(self.shelf.pages.get(&format!("{parent:?} {after:?} {limit}"), load).await?)
     }
 
     /// A category by its slug.
@@ -66,7 +78,7 @@ impl ProductService {
     /// [`ProductError::SlugTaken`], [`ProductError::UnknownCategory`].
     pub async fn create_category(&self, draft: CategoryDraft) -> Result<Category, ProductError> {
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let created = (*conn)
             .transaction(async |conn| {
                 let parent_id = match &draft.parent {
                     Some(slug) => Some(parent_id(conn, slug).await?),
@@ -79,7 +91,10 @@ impl ProductService {
                 store::categories::by_slug(conn, &new.slug).await?.ok_or(CATEGORY)
             })
             .await
-            .map_err(ProductError::by_constraint)
+            .map_err(ProductError::by_constraint)?;
+        drop(conn);
+        self.shelf.tree_changed().await;
+        Ok(created)
     }
 
     /// Changes a category, or moves it with all below it.
@@ -95,7 +110,7 @@ impl ProductService {
     ) -> Result<Category, ProductError> {
         let slug = checked(slug)?;
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let updated = (*conn)
             .transaction(async |conn| {
                 let parent_id = match patch.parent {
                     None => None,
@@ -121,7 +136,30 @@ impl ProductService {
                 store::categories::by_slug(conn, &now).await?.ok_or(CATEGORY)
             })
             .await
-            .map_err(ProductError::by_constraint)
+            .map_err(ProductError::by_constraint)?;
+        drop(conn);
+        self.shelf.tree_changed().await;
+        if updated.slug != slug {
+            self.slug_changed(updated.id).await;
+        }
+        Ok(updated)
+    }
+
+    /// Products show the slug of their category. Which they are is asked after the commit: whoever is put
+    /// into the category later has the new one.
+    async fn slug_changed(&self, category: Uuid) {
+        match self.products_of(category).await {
+            Ok(products) => self.shelf.changed(products).await,
+            Err(error) => {
+                tracing::warn!(%error, "products show their category's old slug until their copies end");
+                self.shelf.forget_all_here();
+            }
+        }
+    }
+
+    async fn products_of(&self, category: Uuid) -> Result<Vec<Uuid>, ProductError> {
+        let mut conn = self.db.conn().await?;
+        Ok(store::products::of_category(&mut conn, category).await?)
     }
 
     /// Removes a category.
@@ -139,7 +177,10 @@ impl ProductService {
                 Ok(())
             })
             .await
-            .map_err(ProductError::by_constraint)
+            .map_err(ProductError::by_constraint)?;
+        drop(conn);
+        self.shelf.tree_changed().await;
+        Ok(())
     }
 }
 

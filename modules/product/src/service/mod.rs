@@ -6,12 +6,17 @@ mod categories;
 mod drafts;
 mod products;
 mod reserving;
+pub mod shelf;
+mod showing;
 mod stock;
 mod variants;
+
+use std::sync::Arc;
 
 use chrono::Utc;
 use diesel_async::AsyncPgConnection;
 use eshopz_kernel::{Currency, ProductId};
+use eshopz_platform::cache::Redis;
 use eshopz_platform::db::Db;
 use eshopz_platform::events::outbox;
 use eshopz_product_api::ProductChanged;
@@ -21,6 +26,7 @@ use catalogue::FacetCounts;
 pub use catalogue::{Filter, Listing};
 pub use categories::{CategoryDraft, CategoryPatch};
 pub use drafts::{ProductDraft, ProductPatch, VariantDraft, VariantPatch};
+use shelf::Shelf;
 pub use stock::StockChange;
 
 use crate::ProductSettings;
@@ -42,6 +48,7 @@ pub struct ProductService {
     pub(crate) db: Db,
     settings: ProductSettings,
     facets: FacetCounts,
+    pub(crate) shelf: Arc<Shelf>,
 }
 
 impl std::fmt::Debug for ProductService {
@@ -52,8 +59,9 @@ impl std::fmt::Debug for ProductService {
 
 impl ProductService {
     #[must_use]
-    pub fn new(db: Db, settings: ProductSettings) -> Self {
-        Self { db, settings, facets: FacetCounts::default() }
+    pub fn new(db: Db, redis: Redis, settings: ProductSettings) -> Self {
+        let shelf = Arc::new(Shelf::new(&db, redis, settings.cache));
+        Self { db, settings, facets: FacetCounts::default(), shelf }
     }
 
     /// The currency of all prices.

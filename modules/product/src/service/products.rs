@@ -66,7 +66,7 @@ impl ProductService {
     ) -> Result<WholeProduct, ProductError> {
         let id = id.uuid();
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let updated = (*conn)
             .transaction(async |conn| {
                 let locked = store::products::lock(conn, id).await?.ok_or(PRODUCT)?;
                 if_match.check(locked.version)?;
@@ -76,7 +76,10 @@ impl ProductService {
                 whole(conn, id).await
             })
             .await
-            .map_err(ProductError::by_constraint)
+            .map_err(ProductError::by_constraint)?;
+        drop(conn);
+        self.shelf.changed([id]).await;
+        Ok(updated)
     }
 
     /// Takes a product out of the shop. It stays for the orders that have it, and for admins.
@@ -95,9 +98,12 @@ impl ProductService {
                     store::products::update(conn, id, &changes).await?;
                     tell_changed(conn, id).await?;
                 }
-                Ok(())
+                Ok::<_, ProductError>(())
             })
-            .await
+            .await?;
+        drop(conn);
+        self.shelf.changed([id]).await;
+        Ok(())
     }
 }
 

@@ -38,14 +38,17 @@ impl ProductService {
         let wanted = by_variant(&command.lines);
         let (order, expires_at) = (command.order_id.uuid(), command.expires_at);
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let products = (*conn)
             .transaction(async |conn| {
                 if store::reservations::begin(conn, order, expires_at).await? {
                     return hold(conn, order, &wanted).await;
                 }
                 reserve_again(conn, order, &wanted, expires_at).await
             })
-            .await
+            .await?;
+        drop(conn);
+        self.shelf.sold(products).await;
+        Ok(())
     }
 
     /// Turns a reservation into a sale.
@@ -56,24 +59,29 @@ impl ProductService {
     pub(crate) async fn sell_reserved(&self, order: OrderId) -> Result<(), ProductError> {
         let id = order.uuid();
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let products = (*conn)
             .transaction(async |conn| {
                 let state = store::reservations::lock(conn, id).await?;
                 let held = match state.ok_or(ProductError::NoReservation(order))? {
-                    ReservationState::Sold => return Ok(()),
+                    ReservationState::Sold => return Ok(Vec::new()),
                     ReservationState::Held => true,
                     ReservationState::Released => false,
                 };
-                if held {
+                let products = if held {
                     store::reservations::lock_stock(conn, &[id]).await?;
+                    // What is available stays the same.
+                    Vec::new()
                 } else {
                     let lines = store::reservations::lines(conn, id).await?;
-                    lock_available(conn, &lines).await?;
-                }
+                    lock_available(conn, &lines).await?
+                };
                 store::reservations::sell(conn, id, held).await?;
-                Ok(())
+                Ok::<_, ProductError>(products)
             })
-            .await
+            .await?;
+        drop(conn);
+        self.shelf.sold(products).await;
+        Ok(())
     }
 
     /// Frees what an order holds, or puts back what it bought.
@@ -83,22 +91,25 @@ impl ProductService {
     pub(crate) async fn release_stock(&self, order: OrderId) -> Result<(), ProductError> {
         let id = order.uuid();
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let products = (*conn)
             .transaction(async |conn| {
                 let sold = match store::reservations::lock(conn, id).await? {
-                    None | Some(ReservationState::Released) => return Ok(()),
+                    None | Some(ReservationState::Released) => return Ok(Vec::new()),
                     Some(ReservationState::Held) => false,
                     Some(ReservationState::Sold) => true,
                 };
-                store::reservations::lock_stock(conn, &[id]).await?;
+                let products = store::reservations::lock_stock(conn, &[id]).await?;
                 if sold {
                     store::reservations::put_back(conn, id).await?;
                 } else {
                     store::reservations::free(conn, &[id]).await?;
                 }
-                Ok(())
+                Ok::<_, ProductError>(products)
             })
-            .await
+            .await?;
+        drop(conn);
+        self.shelf.sold(products).await;
+        Ok(())
     }
 
     /// Frees what is held past its deadline, some at a time, until nothing is.
@@ -108,16 +119,19 @@ impl ProductService {
     pub(crate) async fn free_overdue(&self) -> Result<(), ProductError> {
         loop {
             let mut conn = self.db.conn().await?;
-            let freed = (*conn)
+            let (freed, products) = (*conn)
                 .transaction(async |conn| {
                     let due = store::reservations::lock_due(conn, FREED_AT_ONCE).await?;
+                    let mut products = Vec::new();
                     if !due.is_empty() {
-                        store::reservations::lock_stock(conn, &due).await?;
+                        products = store::reservations::lock_stock(conn, &due).await?;
                         store::reservations::free(conn, &due).await?;
                     }
-                    Ok::<_, ProductError>(i64::try_from(due.len()).unwrap_or(0))
+                    Ok::<_, ProductError>((i64::try_from(due.len()).unwrap_or(0), products))
                 })
                 .await?;
+            drop(conn);
+            self.shelf.sold(products).await;
             metrics::counter!("eshopz_product_reservations_expired_total").increment(freed.unsigned_abs());
             if freed < FREED_AT_ONCE {
                 return Ok(());
@@ -126,13 +140,14 @@ impl ProductService {
     }
 }
 
-/// An order that reserved before: the same lines are its own already, or are taken anew.
+/// An order that reserved before: the same lines are its own already, or are taken anew. Returns the
+/// products of which fewer are available now.
 async fn reserve_again(
     conn: &mut AsyncPgConnection,
     order: Uuid,
     wanted: &BTreeMap<Uuid, i64>,
     expires_at: DateTime<Utc>,
-) -> Result<(), ProductError> {
+) -> Result<Vec<Uuid>, ProductError> {
     let state = store::reservations::lock(conn, order).await?;
     let state = state.ok_or_else(|| ProductError::NoReservation(OrderId::from(order)))?;
     let same = store::reservations::lines(conn, order).await? == *wanted;
@@ -140,10 +155,10 @@ async fn reserve_again(
         ReservationState::Held | ReservationState::Sold if !same => {
             Err(ProductError::ReservationMismatch(OrderId::from(order)))
         }
-        ReservationState::Sold => Ok(()),
+        ReservationState::Sold => Ok(Vec::new()),
         ReservationState::Held => {
             store::reservations::set_held(conn, order, expires_at).await?;
-            Ok(())
+            Ok(Vec::new())
         }
         ReservationState::Released => {
             store::reservations::drop_lines(conn, order).await?;
@@ -153,17 +168,21 @@ async fn reserve_again(
     }
 }
 
-/// Counts the lines as reserved, if all of them can be supplied.
-async fn hold(conn: &mut AsyncPgConnection, order: Uuid, wanted: &BTreeMap<Uuid, i64>) -> Result<(), ProductError> {
-    lock_available(conn, wanted).await?;
+/// Counts the lines as reserved, if all of them can be supplied; whose variants they are.
+async fn hold(
+    conn: &mut AsyncPgConnection,
+    order: Uuid,
+    wanted: &BTreeMap<Uuid, i64>,
+) -> Result<Vec<Uuid>, ProductError> {
+    let products = lock_available(conn, wanted).await?;
     store::reservations::hold(conn, order, wanted).await?;
-    Ok(())
+    Ok(products)
 }
 
-/// Locks the stock of the variants, if there is enough of each.
-async fn lock_available(conn: &mut AsyncPgConnection, wanted: &BTreeMap<Uuid, i64>) -> Result<(), ProductError> {
+/// Locks the stock of the variants, if there is enough of each; whose variants they are.
+async fn lock_available(conn: &mut AsyncPgConnection, wanted: &BTreeMap<Uuid, i64>) -> Result<Vec<Uuid>, ProductError> {
     let variants: Vec<Uuid> = wanted.keys().copied().collect();
-    let levels = store::levels::lock(conn, &variants).await?;
-    let short = shortages(wanted, &levels);
-    if short.is_empty() { Ok(()) } else { Err(ProductError::InsufficientStock(short)) }
+    let locked = store::levels::lock(conn, &variants).await?;
+    let short = shortages(wanted, &locked.levels);
+    if short.is_empty() { Ok(locked.products) } else { Err(ProductError::InsufficientStock(short)) }
 }

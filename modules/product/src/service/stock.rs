@@ -63,7 +63,7 @@ impl ProductService {
     ) -> Result<VariantOfProduct, ProductError> {
         let id = id.uuid();
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let changed = (*conn)
             .transaction(async |conn| {
                 let found = store::variants::lock(conn, id).await?.ok_or(VARIANT)?;
                 if_match.check(found.variant.version)?;
@@ -83,7 +83,10 @@ impl ProductService {
                 store::variants::by_id(conn, id).await?.ok_or(VARIANT)
             })
             .await
-            .map_err(ProductError::by_constraint)
+            .map_err(ProductError::by_constraint)?;
+        drop(conn);
+        self.shelf.changed([changed.variant.product_id]).await;
+        Ok(changed)
     }
 
     /// The movements of a variant before a place in the ledger, newest first.
@@ -98,6 +101,8 @@ impl ProductService {
     ) -> Result<Vec<Movement>, ProductError> {
         let mut conn = self.db.conn().await?;
         store::variants::product_of(&mut conn, id.uuid()).await?.ok_or(VARIANT)?;
+        drop(conn);
+        let mut conn = self.db.read_conn().await?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(store::movements::of_variant(&mut conn, id.uuid(), before, limit).await?)
     }

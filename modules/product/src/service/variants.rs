@@ -45,7 +45,7 @@ impl ProductService {
     ) -> Result<VariantOfProduct, ProductError> {
         let product = product.uuid();
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let created = (*conn)
             .transaction(async |conn| {
                 let locked = store::products::lock(conn, product).await?.ok_or(ProductError::NotFound("product"))?;
                 let (count, last) = store::variants::extent(conn, product).await?;
@@ -65,7 +65,10 @@ impl ProductService {
                 store::variants::by_id(conn, id).await?.ok_or(VARIANT)
             })
             .await
-            .map_err(ProductError::by_constraint)
+            .map_err(ProductError::by_constraint)?;
+        drop(conn);
+        self.shelf.changed([product]).await;
+        Ok(created)
     }
 
     /// Changes a variant.
@@ -82,7 +85,7 @@ impl ProductService {
     ) -> Result<VariantOfProduct, ProductError> {
         let id = id.uuid();
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let updated = (*conn)
             .transaction(async |conn| {
                 let (product, variant) = lock(conn, id).await?;
                 if_match.check(variant.variant.version)?;
@@ -98,7 +101,10 @@ impl ProductService {
                 store::variants::by_id(conn, id).await?.ok_or(VARIANT)
             })
             .await
-            .map_err(ProductError::by_constraint)
+            .map_err(ProductError::by_constraint)?;
+        drop(conn);
+        self.shelf.changed([updated.variant.product_id]).await;
+        Ok(updated)
     }
 
     /// Removes a variant.
@@ -109,7 +115,7 @@ impl ProductService {
     pub async fn delete_variant(&self, id: VariantId, if_match: &IfMatch) -> Result<(), ProductError> {
         let id = id.uuid();
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let product = (*conn)
             .transaction(async |conn| {
                 let (product, VariantOfProduct { variant, .. }) = lock(conn, id).await?;
                 if_match.check(variant.version)?;
@@ -121,9 +127,13 @@ impl ProductService {
                 }
                 store::variants::delete(conn, id).await?;
                 store::products::refresh(conn, product.id, &product.options).await?;
-                tell_changed(conn, product.id).await
+                tell_changed(conn, product.id).await?;
+                Ok::<_, ProductError>(product.id)
             })
-            .await
+            .await?;
+        drop(conn);
+        self.shelf.changed([product]).await;
+        Ok(())
     }
 }
 

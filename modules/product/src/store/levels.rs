@@ -55,19 +55,43 @@ pub async fn open(conn: &mut AsyncPgConnection, new: &[Opening], actor: &str) ->
     .await
 }
 
+/// The stock of variants, locked, and the products that they are of.
+#[derive(Clone, Debug, Default)]
+pub struct Locked {
+    pub levels: BTreeMap<Uuid, Level>,
+    /// Some perhaps more than once.
+    pub products: Vec<Uuid>,
+}
+
 /// Locks the stock of these variants, in the order of their ids, and reads it as it is then.
-pub async fn lock(conn: &mut AsyncPgConnection, variants: &[Uuid]) -> QueryResult<BTreeMap<Uuid, Level>> {
-    let rows: Vec<(Uuid, i64, i64, bool)> = stock_levels::table
-        .filter(stock_levels::variant_id.eq_any(variants))
-        .order(stock_levels::variant_id)
-        .for_update()
-        .select((stock_levels::variant_id, stock_levels::on_hand, stock_levels::reserved, stock_levels::backorder))
-        .load(conn)
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, on_hand, reserved, backorder)| (id, Level { on_hand, reserved, backorder }))
-        .collect())
+pub async fn lock(conn: &mut AsyncPgConnection, variants: &[Uuid]) -> QueryResult<Locked> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        variant_id: Uuid,
+        #[diesel(sql_type = BigInt)]
+        on_hand: i64,
+        #[diesel(sql_type = BigInt)]
+        reserved: i64,
+        #[diesel(sql_type = Bool)]
+        backorder: bool,
+        #[diesel(sql_type = Nullable<SqlUuid>)]
+        product_id: Option<Uuid>,
+    }
+    let rows: Vec<Row> = prepared(
+        sql_query(
+            "SELECT s.variant_id, s.on_hand, s.reserved, s.backorder, \
+                    (SELECT v.product_id FROM variants v WHERE v.id = s.variant_id) AS product_id \
+             FROM stock_levels s WHERE s.variant_id = ANY($1) ORDER BY s.variant_id FOR UPDATE",
+        )
+        .bind::<Array<SqlUuid>, _>(variants),
+    )
+    .load(conn)
+    .await?;
+    let products = rows.iter().filter_map(|row| row.product_id).collect();
+    let level =
+        |row: Row| (row.variant_id, Level { on_hand: row.on_hand, reserved: row.reserved, backorder: row.backorder });
+    Ok(Locked { levels: rows.into_iter().map(level).collect(), products })
 }
 
 /// Sets `on_hand` of a variant that is locked, and writes the movement.

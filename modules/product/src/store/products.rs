@@ -85,6 +85,16 @@ pub async fn by_handle(conn: &mut AsyncPgConnection, handle: &str) -> QueryResul
     .optional()
 }
 
+/// The id of the product that has a handle.
+pub async fn id_of(conn: &mut AsyncPgConnection, handle: &str) -> QueryResult<Option<Uuid>> {
+    products::table.filter(products::handle.eq(handle)).select(products::id).first(conn).await.optional()
+}
+
+/// The products of a category, not those of the ones below it.
+pub async fn of_category(conn: &mut AsyncPgConnection, category: Uuid) -> QueryResult<Vec<Uuid>> {
+    products::table.filter(products::category_id.eq(category)).select(products::id).load(conn).await
+}
+
 /// Locks a product; whoever changes a product or its variants begins here.
 pub async fn lock(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<LockedProduct>> {
     products::table

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Bool, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
@@ -121,18 +121,25 @@ pub async fn put_back(conn: &mut AsyncPgConnection, order: Uuid) -> QueryResult<
     .await
 }
 
-/// Locks the stock that these orders hold, in the order of the variants' ids.
-pub async fn lock_stock(conn: &mut AsyncPgConnection, orders: &[Uuid]) -> QueryResult<usize> {
-    prepared(
+/// Locks the stock that these orders hold, in the order of the variants' ids; whose variants they are,
+/// some perhaps more than once.
+pub async fn lock_stock(conn: &mut AsyncPgConnection, orders: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    #[derive(QueryableByName)]
+    struct Locked {
+        #[diesel(sql_type = Nullable<SqlUuid>)]
+        product_id: Option<Uuid>,
+    }
+    let locked: Vec<Locked> = prepared(
         sql_query(
-            "SELECT s.variant_id FROM stock_levels s \
+            "SELECT (SELECT v.product_id FROM variants v WHERE v.id = s.variant_id) AS product_id FROM stock_levels s \
              WHERE s.variant_id IN (SELECT variant_id FROM reservation_lines WHERE order_id = ANY($1)) \
              ORDER BY s.variant_id FOR UPDATE",
         )
         .bind::<Array<SqlUuid>, _>(orders),
     )
-    .execute(conn)
-    .await
+    .load(conn)
+    .await?;
+    Ok(locked.into_iter().filter_map(|locked| locked.product_id).collect())
 }
 
 /// Frees what these orders hold. Their reservations and the stock are locked.

@@ -73,7 +73,7 @@ fn parts(db: Db, currency: Currency) -> impl Stream<Item = Result<(Bytes, u64), 
 }
 
 async fn next_part(db: &Db, position: &mut Position) -> Result<(Bytes, u64), ProductError> {
-    let mut conn = db.conn().await?;
+    let mut conn = db.read_conn().await?;
     let products = load::products_after(&mut conn, position.after, i64::try_from(BATCH).unwrap_or(i64::MAX)).await?;
     // Read after the products, so that it has their categories.
     let tree = CategoryTree::new(load::categories(&mut conn).await?);

@@ -53,7 +53,7 @@ pub async fn import_products(
     check_media_type(&req, MEDIA_TYPES)?;
     check_length(&req, FILE_LIMIT)?;
     let chunks = Box::pin(limited(payload, FILE_LIMIT));
-    let report = import_chunks(&service.db, service.currency(), chunks, |_| {}).await?;
+    let report = import_chunks(&service.db, Some(&service.shelf), service.currency(), chunks, |_| {}).await?;
     Ok(Reply::ok(&report)?)
 }
 

@@ -5,6 +5,7 @@
 //! reads and gathers rows, one plans and writes.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
@@ -25,6 +26,7 @@ use super::state::Shop;
 use super::{ImportReport, Progress, load, write};
 use crate::csv::{Batch, Batches, Lines, Unreadable};
 use crate::error::ProductError;
+use crate::service::shelf::Shelf;
 
 /// Chunks that wait for the reader.
 const CHUNKS: usize = 8;
@@ -44,6 +46,17 @@ pub async fn import<R: AsyncRead + Unpin>(
     reader: R,
     progress: impl FnMut(Progress),
 ) -> Result<ImportReport, ProductError> {
+    import_and_tell(db, None, currency, reader, progress).await
+}
+
+/// The same, dropping the copies of what it changes.
+pub(crate) async fn import_and_tell<R: AsyncRead + Unpin>(
+    db: &Db,
+    shelf: Option<&Arc<Shelf>>,
+    currency: Currency,
+    reader: R,
+    progress: impl FnMut(Progress),
+) -> Result<ImportReport, ProductError> {
     let chunks = futures::stream::unfold(reader, async |mut reader| {
         let mut chunk = Vec::with_capacity(CHUNK);
         match (&mut reader).take(u64::try_from(CHUNK).unwrap_or(u64::MAX)).read_to_end(&mut chunk).await {
@@ -52,15 +65,13 @@ pub async fn import<R: AsyncRead + Unpin>(
             Err(error) => Some((Err(error), reader)),
         }
     });
-    import_chunks(db, currency, Box::pin(chunks), progress).await
+    import_chunks(db, shelf, currency, Box::pin(chunks), progress).await
 }
 
 /// The same from a stream of chunks. A [`Fault`] within its error is passed on.
-///
-/// # Errors
-/// As [`import`].
-pub async fn import_chunks<S: Stream<Item = io::Result<Bytes>> + Unpin>(
+pub(crate) async fn import_chunks<S: Stream<Item = io::Result<Bytes>> + Unpin>(
     db: &Db,
+    shelf: Option<&Arc<Shelf>>,
     currency: Currency,
     mut chunks: S,
     progress: impl FnMut(Progress),
@@ -83,7 +94,7 @@ pub async fn import_chunks<S: Stream<Item = io::Result<Bytes>> + Unpin>(
             }
         }
     };
-    let ((), report) = tokio::join!(pump, write_all(db, batch_receiver, progress));
+    let ((), report) = tokio::join!(pump, write_all(db, shelf, batch_receiver, progress));
     report
 }
 
@@ -124,6 +135,7 @@ impl Read for ChunkReader {
 
 async fn write_all(
     db: &Db,
+    shelf: Option<&Arc<Shelf>>,
     mut batches: mpsc::Receiver<Result<Batch, Unreadable>>,
     mut progress: impl FnMut(Progress),
 ) -> Result<ImportReport, ProductError> {
@@ -133,13 +145,27 @@ async fn write_all(
     while let Some(batch) = batches.recv().await {
         let batch = batch.map_err(unreadable)?;
         let (plan, seen) = write_batch(db, &batch, &memory, &mut tree).await?;
+        if let Some(shelf) = shelf {
+            shelf.changed(touched(&plan)).await;
+        }
         report.rows += batch.rows;
         count(&mut report, &plan, &memory);
         report.refuse(plan.refused);
         memory.keep(seen);
         progress(Progress { rows: report.rows, bytes: batch.bytes });
     }
+    if let Some(shelf) = shelf {
+        // The file may have brought new ones.
+        shelf.tree_changed().await;
+    }
     Ok(report)
+}
+
+/// The products that were there and are not as they were. Of new ones nobody has a copy.
+fn touched(plan: &Plan) -> impl Iterator<Item = Uuid> {
+    let touched =
+        plan.planned.iter().filter(|planned| planned.before.as_ref().is_some_and(|was| *was != planned.after));
+    touched.map(|planned| planned.after.id)
 }
 
 fn unreadable(error: Unreadable) -> ProductError {

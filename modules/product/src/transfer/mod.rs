@@ -18,5 +18,6 @@ pub mod state;
 pub(crate) mod write;
 
 pub use export::{export, export_chunks};
-pub use import::{import, import_chunks};
+pub use import::import;
+pub(crate) use import::{import_and_tell, import_chunks};
 pub use report::{ImportReport, Progress, Tally};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use eshopz_kernel::{OrderId, VariantId};
+use eshopz_platform::cache::Redis;
 use eshopz_product::{ProductDeps, ProductModule, ProductSettings};
 use eshopz_product_api::{ProductApi, ReserveStock, StockLine, VariantSnapshot};
 use eshopz_testkit::db::TestDb;
@@ -21,7 +22,7 @@ pub struct Shop {
 impl Shop {
     pub async fn open() -> Self {
         let base = TestDb::new(&["product"]).await;
-        let module = ProductModule::new(ProductDeps { db: base.db("products"), settings: ProductSettings::default() });
+        let module = ProductModule::new(deps(&base, Redis::none()));
         let configured = module.clone();
         let app = TestApp::start(move |cfg| configured.configure(cfg)).await.unwrap();
         let admin = app.identity.admin();
@@ -107,6 +108,10 @@ impl Shop {
         let report = self.module.verify().await.unwrap();
         report.findings.into_iter().map(|finding| (finding.check.to_owned(), finding.subject)).collect()
     }
+}
+
+pub fn deps(base: &TestDb, redis: Redis) -> ProductDeps {
+    ProductDeps { db: base.db("products"), redis, settings: ProductSettings::default() }
 }
 
 pub fn usd(amount: i64) -> Value {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use eshopz_kernel::{Currency, Fault};
 use eshopz_platform::books::Finding;
+use eshopz_platform::cache::Redis;
 use eshopz_platform::db::Db;
 use eshopz_product::transfer::{self, ImportReport, Progress};
 use eshopz_product::{ProductDeps, ProductModule, ProductSettings};
@@ -88,7 +89,8 @@ impl Shop {
     }
 
     fn module(&self) -> ProductModule {
-        ProductModule::new(ProductDeps { db: self.db.clone(), settings: ProductSettings::default() })
+        let settings = ProductSettings::default();
+        ProductModule::new(ProductDeps { db: self.db.clone(), redis: Redis::none(), settings })
     }
 }
 
