@@ -21,6 +21,7 @@ mod service;
 mod store;
 mod verify;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ pub enum CaptureMode {
 }
 
 /// The module's settings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PaymentSettings {
     pub capture: CaptureMode,
     /// How long the gateway is waited for.
@@ -63,6 +64,16 @@ pub struct PaymentSettings {
 impl Default for PaymentSettings {
     fn default() -> Self {
         Self { capture: CaptureMode::Automatic, gateway_timeout: Duration::from_secs(5), webhook_secret: String::new() }
+    }
+}
+
+/// Without the secret.
+impl fmt::Debug for PaymentSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentSettings")
+            .field("capture", &self.capture)
+            .field("gateway_timeout", &self.gateway_timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,6 +91,12 @@ pub struct PaymentModule {
     service: Arc<PaymentService>,
 }
 
+impl std::fmt::Debug for PaymentModule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PaymentModule").finish_non_exhaustive()
+    }
+}
+
 impl PaymentModule {
     #[must_use]
     pub fn new(deps: PaymentDeps) -> Self {
@@ -90,6 +107,11 @@ impl PaymentModule {
     #[must_use]
     pub fn api(&self) -> Arc<dyn PaymentApi> {
         Arc::new(api::InProcess(Arc::clone(&self.service)))
+    }
+
+    /// Webhooks are signed with another secret from now on; for a day the one before is good as well.
+    pub fn replace_webhook_secret(&self, secret: String) {
+        self.service.webhook_secrets.replace(secret);
     }
 
     /// Adds the endpoints and what they need.

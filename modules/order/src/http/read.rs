@@ -137,7 +137,7 @@ pub async fn list_order_timeline(
 ) -> Answer {
     let (order, _) = service.visible(&name.0, &viewer(&caller)).await?;
     let limit = page_limit(query.0.limit);
-    let page = service.timeline(order.order_id(), query.0.cursor.as_deref(), limit).await?;
+    let page = service.timeline(&order, query.0.cursor.as_deref(), limit).await?;
     let items = page.items.into_iter().map(TimelineEntryView::of).collect();
     Ok(Reply::ok(&Page { items, next_cursor: page.next_cursor })?)
 }

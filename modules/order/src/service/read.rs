@@ -63,73 +63,91 @@ impl OrderService {
         Ok((order, actor.ok_or(OrderError::NotFound("order"))?))
     }
 
-    /// Orders as they are shown. An order whose payment is secured is paid, even if the payment's event
-    /// is still on its way: a payer who confirms and then looks must see it.
+    /// One order as it is shown. An order whose payment is secured is paid, even if the payment's event is
+    /// still on its way: a payer who confirms and then looks must see it.
     ///
     /// # Errors
-    /// Those of the database and the payment module.
-    pub async fn details(&self, mut orders: Vec<OrderRow>) -> Result<Vec<OrderDetails>, OrderError> {
-        let ids: Vec<Uuid> = orders.iter().map(|order| order.id).collect();
-        let (lines, mut payments) = futures::try_join!(self.lines_of(&ids), self.payments_of(&orders))?;
-        for order in &mut orders {
-            let secured = payments.get(&order.order_id()).is_some_and(|payment| payment.status.is_secured());
-            if secured && order.status == OrderStatus::PendingPayment {
-                match self.settle(order.order_id(), None).await {
-                    Ok(settled) => *order = settled,
-                    Err(error) => tracing::warn!(order = %order.number, %error, "paid, but not noted yet"),
-                }
-            }
-        }
-        let mut by_order = HashMap::<Uuid, Vec<LineRow>>::new();
-        for line in lines {
-            by_order.entry(line.order_id).or_default().push(line);
-        }
-        let detailed = orders.into_iter().map(|order| {
-            let payment = payments.remove(&order.order_id()).unwrap_or_else(|| no_payment_yet(&order));
-            OrderDetails { lines: by_order.remove(&order.id).unwrap_or_default(), payment, order }
-        });
-        Ok(detailed.collect())
-    }
-
-    /// One order as it is shown.
-    ///
-    /// # Errors
-    /// Those of the database and the payment module.
+    /// Those of the database, the payment module, and for a payment that came just now the product module.
     pub async fn detail(&self, order: OrderRow) -> Result<OrderDetails, OrderError> {
-        self.details(vec![order]).await?.pop().ok_or(OrderError::NotFound("order"))
+        let lines = async {
+            let mut conn = self.db.conn().await?;
+            Ok(store::lines_of(&mut conn, &[order.id]).await?)
+        };
+        let payments = self.payments_of(std::slice::from_ref(&order));
+        let (lines, mut payments) = futures::try_join!(lines, payments)?;
+        let payment = payments.remove(&order.order_id()).unwrap_or_else(|| no_payment_yet(&order));
+        let order = if owes_settling(&order, &payment) { self.settle(order.order_id(), None).await? } else { order };
+        Ok(OrderDetails { order, lines, payment })
     }
 
-    async fn lines_of(&self, ids: &[Uuid]) -> Result<Vec<LineRow>, OrderError> {
-        let mut conn = self.db.conn().await?;
-        Ok(store::lines_of(&mut conn, ids).await?)
-    }
-
-    /// A page of orders.
+    /// A page of orders, which a reader may answer. The lines come over the same connection: another one
+    /// may lead to a replica that has less.
     ///
     /// # Errors
     /// Those of the database and the payment module.
     pub async fn list(&self, filter: &OrderFilter, limit: usize) -> Result<Page<OrderDetails>, OrderError> {
-        let rows = {
-            let mut conn = self.db.conn().await?;
-            store::list(&mut conn, filter, one_more(limit)).await?
+        let (page, lines) = {
+            let mut conn = self.db.read_conn().await?;
+            let rows = store::list(&mut conn, filter, one_more(limit)).await?;
+            let page = Page::from_rows(rows, limit, |row| (filter.sort, row.placed_at, row.id), |row| row);
+            let ids: Vec<Uuid> = page.items.iter().map(|order| order.id).collect();
+            let lines = store::lines_of(&mut conn, &ids).await?;
+            (page, lines)
         };
-        let page = Page::from_rows(rows, limit, |row| (filter.sort, row.placed_at, row.id), |row| row);
-        Ok(Page { items: self.details(page.items).await?, next_cursor: page.next_cursor })
+        let payments = self.payments_of(&page.items).await?;
+        Ok(Page { items: self.put_together(page.items, lines, payments).await, next_cursor: page.next_cursor })
     }
 
-    /// A page of an order's changes.
+    /// As [`Self::detail`] does it for one; here, what cannot be settled now does not stand in the way.
+    async fn put_together(
+        &self,
+        orders: Vec<OrderRow>,
+        lines: Vec<LineRow>,
+        mut payments: HashMap<OrderId, PaymentSummary>,
+    ) -> Vec<OrderDetails> {
+        let mut by_order = HashMap::<Uuid, Vec<LineRow>>::new();
+        for line in lines {
+            by_order.entry(line.order_id).or_default().push(line);
+        }
+        let mut details = Vec::with_capacity(orders.len());
+        for mut order in orders {
+            let payment = payments.remove(&order.order_id()).unwrap_or_else(|| no_payment_yet(&order));
+            if owes_settling(&order, &payment) {
+                match self.settle(order.order_id(), None).await {
+                    Ok(settled) => order = settled,
+                    Err(error) => tracing::warn!(order = %order.number, %error, "paid, but not noted yet"),
+                }
+            }
+            details.push(OrderDetails { lines: by_order.remove(&order.id).unwrap_or_default(), payment, order });
+        }
+        details
+    }
+
+    /// A page of an order's changes. A reader may answer it, but not without the change that has brought
+    /// the order to its state.
     ///
     /// # Errors
     /// 422 `invalid_cursor`; those of the database.
     pub async fn timeline(
         &self,
-        order: OrderId,
+        order: &OrderRow,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<TimelineRow>, OrderError> {
         let after: i64 = cursor.map(Cursor::decode).transpose()?.unwrap_or(0);
-        let mut conn = self.db.conn().await?;
-        let rows = store::page(&mut conn, order, after, one_more(limit)).await?;
+        let (id, wanted) = (order.order_id(), one_more(limit));
+        let read = {
+            let mut conn = self.db.read_conn().await?;
+            store::page(&mut conn, id, after, wanted).await?
+        };
+        // Rows are only ever added at the end, and no state comes twice.
+        let whole = read.len() > limit || read.last().is_some_and(|row| row.to_status == order.status.as_str());
+        let rows = if whole {
+            read
+        } else {
+            let mut conn = self.db.conn().await?;
+            store::page(&mut conn, id, after, wanted).await?
+        };
         Ok(Page::from_rows(rows, limit, |row| row.id, |row| row))
     }
 
@@ -146,6 +164,11 @@ impl OrderService {
         }
         Ok(OrderFilter { customer: Some(user.uuid()), ..filter })
     }
+}
+
+/// Its payment is secured and it does not know yet.
+fn owes_settling(order: &OrderRow, payment: &PaymentSummary) -> bool {
+    order.status == OrderStatus::PendingPayment && payment.status.is_secured()
 }
 
 fn one_more(limit: usize) -> i64 {

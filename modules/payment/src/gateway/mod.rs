@@ -5,6 +5,7 @@
 
 pub mod sandbox;
 pub mod signature;
+mod webhook_secrets;
 
 use actix_web::http::header::HeaderMap;
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use crate::domain::Method;
 
 pub use sandbox::SandboxGateway;
+pub(crate) use webhook_secrets::WebhookSecrets;
 
 /// Collect an amount, or hold it.
 #[derive(Clone, Debug)]

@@ -112,7 +112,7 @@ pub async fn list_payment_refunds(
     let (payment, _) = service.visible(id, &caller).await?;
     let Query(query) = query?;
     let (cursor, limit) = (query.cursor.as_deref(), page_limit(query.limit));
-    let page = service.ledger(payment.id, Some(TransactionKind::Refund), cursor, limit).await?;
+    let page = service.ledger(&payment, Some(TransactionKind::Refund), cursor, limit).await?;
     let items: Vec<RefundView> = page.items.iter().map(RefundView::from).collect();
     Ok(Reply::ok(&Page { items, next_cursor: page.next_cursor })?)
 }
@@ -140,7 +140,7 @@ pub async fn list_payment_transactions(
     let (payment, _) = service.visible(id, &caller).await?;
     let Query(query) = query?;
     let (cursor, limit) = (query.cursor.as_deref(), page_limit(query.limit));
-    let page = service.ledger(payment.id, None, cursor, limit).await?;
+    let page = service.ledger(&payment, None, cursor, limit).await?;
     let items: Vec<TransactionView> = page.items.iter().map(TransactionView::from).collect();
     Ok(Reply::ok(&Page { items, next_cursor: page.next_cursor })?)
 }

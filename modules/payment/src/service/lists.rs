@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use eshopz_kernel::{Cursor, Fault, Page};
-use eshopz_platform::db::StoreError;
+use eshopz_platform::db::{Conn, StoreError};
 use uuid::Uuid;
 
 use super::PaymentService;
 use crate::domain::TransactionKind;
 use crate::store::lists::{self, PaymentFilter};
-use crate::store::{Movement, Payment};
+use crate::store::{Movement, Payment, payments};
 
 /// Which page of which payments.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +28,7 @@ fn not_of_this_list() -> Fault {
 }
 
 impl PaymentService {
-    /// A page of payments.
+    /// A page of payments, which a reader may answer.
     ///
     /// # Errors
     /// 422 `invalid_cursor`.
@@ -39,32 +39,45 @@ impl PaymentService {
             Some(_) => return Err(not_of_this_list()),
             None => None,
         };
-        let mut conn = self.db.conn().await?;
+        let mut conn = self.db.read_conn().await?;
         let limit = i64::try_from(query.limit).unwrap_or(100);
         let rows = lists::payments(&mut conn, &query.filter, after, limit).await.map_err(StoreError::from)?;
         Ok(Page::from_rows(rows, query.limit, |row| (newest_first, row.created_at, row.id), |row| row))
     }
 
-    /// A page of a payment's ledger, from its beginning; of one kind, or all.
+    /// A page of a payment's ledger, from its beginning; of one kind, or all. A reader may answer it, but
+    /// not one that is behind the payment itself: who does not see a refund might make it again.
     ///
     /// # Errors
     /// 422 `invalid_cursor`.
     pub async fn ledger(
         &self,
-        payment: Uuid,
+        payment: &Payment,
         kind: Option<TransactionKind>,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<Movement>, Fault> {
+        let id = payment.id;
         let after = match cursor.map(Cursor::decode::<LedgerCursor>).transpose()? {
-            Some((of, only, at, id)) if of == payment && only == kind => Some((Cursor::time(at)?, id)),
+            Some((of, only, at, last)) if of == id && only == kind => Some((Cursor::time(at)?, last)),
             Some(_) => return Err(not_of_this_list()),
             None => None,
         };
-        let mut conn = self.db.conn().await?;
-        let rows = lists::ledger(&mut conn, payment, kind, after, i64::try_from(limit).unwrap_or(100))
+        let mut conn = self.as_new_as(payment).await?;
+        let rows = lists::ledger(&mut conn, id, kind, after, i64::try_from(limit).unwrap_or(100))
             .await
             .map_err(StoreError::from)?;
-        Ok(Page::from_rows(rows, limit, |row| (payment, kind, row.created_at, row.id), |row| row))
+        Ok(Page::from_rows(rows, limit, |row| (id, kind, row.created_at, row.id), |row| row))
+    }
+
+    /// A connection on which the payment is at this version at least. Every attempt and every refund is
+    /// written together with a new version.
+    async fn as_new_as(&self, payment: &Payment) -> Result<Conn, StoreError> {
+        let mut conn = self.db.read_conn().await?;
+        if payments::version(&mut conn, payment.id).await? >= Some(payment.version) {
+            return Ok(conn);
+        }
+        drop(conn);
+        self.db.conn().await
     }
 }

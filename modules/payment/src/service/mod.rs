@@ -30,7 +30,7 @@ pub use lists::PaymentQuery;
 
 use crate::PaymentSettings;
 use crate::error::PaymentError;
-use crate::gateway::{Gateway, GatewayError};
+use crate::gateway::{Gateway, GatewayError, WebhookSecrets};
 use crate::store::{Payment, payments};
 
 /// The use cases, and what they need.
@@ -38,6 +38,7 @@ pub struct PaymentService {
     pub(crate) db: Db,
     pub(crate) in_flight: InFlight,
     gateway: Arc<dyn Gateway>,
+    pub(crate) webhook_secrets: WebhookSecrets,
     settings: PaymentSettings,
 }
 
@@ -49,7 +50,8 @@ impl std::fmt::Debug for PaymentService {
 
 impl PaymentService {
     pub(crate) fn new(db: Db, gateway: Arc<dyn Gateway>, settings: PaymentSettings) -> Self {
-        Self { db, in_flight: InFlight::default(), gateway, settings }
+        let webhook_secrets = WebhookSecrets::new(settings.webhook_secret.clone());
+        Self { db, in_flight: InFlight::default(), gateway, webhook_secrets, settings }
     }
 
     pub(crate) fn gateway(&self) -> &dyn Gateway {

@@ -8,7 +8,7 @@ use super::settle::{self, Money};
 use super::{PaymentService, now};
 use crate::domain::{Effect, Fact, Failure, TransactionKind, TransactionStatus};
 use crate::error::PaymentError;
-use crate::gateway::{GatewayEvent, GatewayNews};
+use crate::gateway::{GatewayEvent, GatewayNews, WebhookError};
 use crate::store::{Movement, NewMovement, Payment, ledger, payments, webhooks};
 
 /// A payment that an event moved, and how; nothing when it had none to move.
@@ -23,8 +23,7 @@ impl PaymentService {
         if gateway != self.gateway.name() {
             return Err(PaymentError::UnknownGateway);
         }
-        let secret = &self.settings.webhook_secret;
-        let event = self.gateway.parse_webhook(headers, body, secret).await.map_err(PaymentError::Webhook)?;
+        let event = self.signed_event(headers, body).await.map_err(PaymentError::Webhook)?;
         let stored = {
             let mut conn = self.db.conn().await?;
             webhooks::insert(&mut conn, gateway, &event, body).await?
@@ -35,6 +34,18 @@ impl PaymentService {
             tracing::warn!(event = event.id, %error, "a stored event is not applied yet");
         }
         Ok(())
+    }
+
+    /// Reads an event that is signed with one of the secrets.
+    async fn signed_event(&self, headers: &HeaderMap, body: &str) -> Result<GatewayEvent, WebhookError> {
+        let mut outcome = Err(WebhookError::Signature);
+        for secret in self.webhook_secrets.all() {
+            outcome = self.gateway.parse_webhook(headers, body, &secret).await;
+            if !matches!(outcome, Err(WebhookError::Signature)) {
+                break;
+            }
+        }
+        outcome
     }
 
     /// Applies a stored event, unless that has been done. One of a payment that is not known stays.

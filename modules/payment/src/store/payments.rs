@@ -137,6 +137,11 @@ pub async fn find(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<
     payments::table.find(id).select(Payment::as_select()).first(conn).await.optional()
 }
 
+/// A payment's version.
+pub async fn version(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<i64>> {
+    payments::table.find(id).select(payments::version).first(conn).await.optional()
+}
+
 /// A payment that only this transaction may change from here on.
 pub async fn lock(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<Payment>> {
     payments::table.find(id).select(Payment::as_select()).for_update().first(conn).await.optional()

@@ -82,6 +82,18 @@ async fn only_the_gateway_is_listened_to() {
     assert_eq!(shop.status(&intent).await, "requires_action");
 }
 
+#[tokio::test]
+async fn a_new_secret_counts_beside_the_one_before() {
+    let shop = Shop::open().await;
+    shop.module.replace_webhook_secret("another".to_owned());
+    let now = Utc::now().timestamp();
+    for (secret, status) in [("another", 200), (SECRET, 200), ("a third", 400)] {
+        let body = json!({"id": secret, "type": "unknown", "data": {"object": {"id": "x"}}}).to_string();
+        let told = shop.webhook_signed(&body, &signature::sign(secret, now, &body)).await;
+        assert_eq!(told.status, status, "{secret}: {}", told.text);
+    }
+}
+
 fn orders_of(items: &[Value]) -> Vec<Vec<Value>> {
     let Some((first, rest)) = items.split_first() else { return vec![vec![]] };
     let mut all = Vec::new();
