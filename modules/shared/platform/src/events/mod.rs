@@ -5,6 +5,7 @@
 //!   and hands each over through a [`Transport`]; failed ones come again later, and those that never
 //!   succeed become dead letters ([`dead`]) without holding up anything else.
 //! - A [`Listener`] calls [`inbox::claim`] in the transaction of its effect, so that a repetition has none.
+//! - Where a message service carries events, each goes to a [`topic`] once instead of to every listener.
 //! - [`health`] tells how far behind a module is and what is stuck; [`sweep`] removes what has served.
 //!
 //! Order between events is not promised: identity and commit order differ, and retries change it
@@ -38,7 +39,8 @@ mod relay;
 mod rows;
 mod settle;
 pub mod sweep;
+pub mod topic;
 mod wake;
 
-pub use listener::{Listener, LocalTransport, Subscriptions, Transport};
+pub use listener::{Listener, LocalTransport, Subscription, Subscriptions, Transport};
 pub use relay::{Relay, RelayConfig};

@@ -89,7 +89,7 @@ impl Relay {
         Self {
             db,
             transport,
-            lanes: Lanes::new(subscriptions.pairs().map(|(_, listener)| listener), config.concurrency, room),
+            lanes: Lanes::new(subscriptions.listeners().into_iter(), config.concurrency, room),
             subscriptions,
             pace: Pace::new(config.poll_interval, now),
             config,
