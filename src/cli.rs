@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{admin, catalog, events, migrate, openapi, seed, serve, verify};
 use crate::config::{DatabaseArgs, RuntimeArgs, ServeArgs, ShopArgs};
+use crate::secrets::{self, Fetched};
 use crate::{config, modules, telemetry};
 
 /// An e-commerce platform of five modules in one binary.
@@ -30,6 +31,8 @@ pub struct Settings {
     pub runtime: RuntimeArgs,
     #[command(flatten, next_help_heading = "Shop")]
     pub shop: ShopArgs,
+    #[arg(skip)]
+    pub fetched: Fetched,
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,7 +110,11 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
-    let settings = cli.settings;
+    let settings = match &cli.command {
+        // They need no secret, and no AWS.
+        Command::Modules { .. } | Command::Openapi(_) => cli.settings,
+        _ => secrets::filled(cli.settings).await?,
+    };
     match cli.command {
         Command::Serve(args) => serve::run(args, settings).await?,
         Command::Modules { graph } => say!("{}", modules::describe(graph)),
@@ -120,7 +127,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify { json } => return verify::run(json, &settings).await,
         Command::Config => {
             let described = config::describe(&settings.database, &settings.runtime, &settings.shop);
-            say!("{}", serde_json::to_string_pretty(&described)?);
+            say!("{}", serde_json::to_string_pretty(&secrets::annotated(described, &settings))?);
         }
     }
     Ok(ExitCode::SUCCESS)

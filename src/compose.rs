@@ -1,130 +1,159 @@
-//! The composition root: every module is built here, in the order of the call graph, and handed the
-//! contracts of those below it. This is the only place that knows which value stands behind a contract.
+//! The composition root: every selected module is built here, in the order of the call graph, and handed
+//! the contracts of those below it, each a value beside it or the client of one that runs elsewhere. This
+//! is the only place that knows which.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use eshopz_cart::{CartDeps, CartModule, CartSettings};
+use eshopz_cart_api::CartApi;
 use eshopz_kernel::{Fault, Role, SessionId};
 use eshopz_order::{OrderDeps, OrderModule, OrderSettings};
 use eshopz_payment::{CaptureMode, Gateway, PaymentDeps, PaymentModule, PaymentSettings, SandboxGateway};
-use eshopz_platform::auth::{Identity, PublicKey};
-use eshopz_platform::cache::Counters;
+use eshopz_payment_api::PaymentApi;
+use eshopz_platform::auth::{Authenticator, Identity, PublicKey, SessionCopies, session_copies};
+use eshopz_platform::books::Report;
+use eshopz_platform::cache::{Counters, Redis};
 use eshopz_platform::db::Db;
-use eshopz_platform::events::{Listener, LocalTransport, Relay, RelayConfig, Subscriptions};
-use eshopz_platform::jobs::Periodic;
+use eshopz_platform::events::Listener;
 use eshopz_product::{ProductDeps, ProductModule, ProductSettings};
-use eshopz_user::{FolderMailer, UserDeps, UserModule, UserSettings};
+use eshopz_product_api::ProductApi;
+use eshopz_user::{FolderMailer, UserDeps, UserModule, UserSettings, parse_signing_keys};
 use eshopz_user_api::UserApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::cli::{Settings, wrong_call};
-use crate::config::{Capture, PaymentGateway};
+use crate::config::{Capture, PaymentGateway, Switch};
 use crate::database::Database;
 use crate::modules::Module;
+use crate::neighbours::Neighbours;
+use crate::wire;
 
 /// The modules of this process, built and connected.
 #[derive(Clone)]
 pub struct Shop {
-    pub user: UserModule,
-    pub product: ProductModule,
-    pub cart: CartModule,
-    pub payment: PaymentModule,
-    pub order: OrderModule,
-    pools: Pools,
+    pub user: Option<UserModule>,
+    pub product: Option<ProductModule>,
+    pub cart: Option<CartModule>,
+    pub payment: Option<PaymentModule>,
+    pub order: Option<OrderModule>,
+    pub redis: Redis,
+    sessions: SessionCopies,
+    users: Arc<dyn UserApi>,
+    pools: Vec<(Module, Db)>,
 }
 
 impl std::fmt::Debug for Shop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shop").finish_non_exhaustive()
+        f.debug_struct("Shop").field("pools", &self.pools).finish_non_exhaustive()
     }
 }
 
-/// Builds the shop.
+/// Builds the selected modules.
 ///
 /// # Errors
 /// When a URL cannot be read, or a setting is missing in production.
-pub fn compose(database: &Database, settings: &Settings) -> anyhow::Result<Shop> {
-    let pools = Pools::open(database)?;
-    let user = user_module(pools.user.clone(), database, settings)?;
-    let product = product_module(pools.product.clone(), settings);
-    let cart = CartModule::new(CartDeps {
-        db: pools.cart.clone(),
-        products: product.api(),
-        settings: CartSettings {
-            pricing: settings.shop.pricing(),
-            max_lines: settings.shop.cart_max_lines,
-            max_quantity: settings.shop.cart_max_quantity,
-            ..CartSettings::default()
-        },
-    });
-    let payment = payment_module(pools.payment.clone(), settings)?;
-    let order = OrderModule::new(OrderDeps {
-        db: pools.order.clone(),
-        users: user.api(),
-        products: product.api(),
-        carts: cart.api(),
-        payments: payment.api(),
-        settings: OrderSettings {
-            pricing: settings.shop.pricing(),
-            unpaid_expiry: settings.shop.order_expiry(),
-            ..OrderSettings::default()
-        },
-    });
-    Ok(Shop { user, product, cart, payment, order, pools })
-}
+pub fn compose(
+    database: &Database,
+    settings: &Settings,
+    selected: &[Module],
+    neighbours: &Neighbours,
+) -> anyhow::Result<Shop> {
+    let pools: Vec<(Module, Db)> =
+        selected.iter().map(|module| Ok((*module, database.db(*module)?))).collect::<anyhow::Result<_>>()?;
+    let db = |module: Module| pools.iter().find(|(of, _)| *of == module).map(|(_, db)| db.clone());
+    let redis = Redis::new(settings.runtime.redis_url.as_deref())?;
+    let sessions = session_copies(redis.clone());
 
-/// One pool per module, for its requests, its relay and its jobs.
-#[derive(Clone)]
-struct Pools {
-    user: Db,
-    product: Db,
-    cart: Db,
-    payment: Db,
-    order: Db,
-}
-
-impl Pools {
-    fn open(database: &Database) -> anyhow::Result<Self> {
-        Ok(Self {
-            user: database.db(Module::User)?,
-            product: database.db(Module::Product)?,
-            cart: database.db(Module::Cart)?,
-            payment: database.db(Module::Payment)?,
-            order: database.db(Module::Order)?,
-        })
-    }
-
-    const fn of(&self, module: Module) -> &Db {
-        match module {
-            Module::User => &self.user,
-            Module::Product => &self.product,
-            Module::Cart => &self.cart,
-            Module::Payment => &self.payment,
-            Module::Order => &self.order,
+    let user = match db(Module::User) {
+        Some(db) => Some(user_module(db, &redis, &sessions, database, settings)?),
+        None => None,
+    };
+    let users: Arc<dyn UserApi> = match &user {
+        Some(user) => user.api(),
+        None => wire::user::client(neighbours.to(Module::User)?),
+    };
+    let product = db(Module::Product).map(|db| product_module(db, &redis, settings));
+    let products = || -> anyhow::Result<Arc<dyn ProductApi>> {
+        match &product {
+            Some(product) => Ok(product.api()),
+            None => Ok(wire::product::client(neighbours.to(Module::Product)?)),
         }
-    }
+    };
+    let cart = match db(Module::Cart) {
+        Some(db) => Some(cart_module(db, products()?, settings)),
+        None => None,
+    };
+    let payment = db(Module::Payment).map(|db| payment_module(db, settings)).transpose()?;
+    let order = match db(Module::Order) {
+        Some(db) => {
+            let carts: Arc<dyn CartApi> = match &cart {
+                Some(cart) => cart.api(),
+                None => wire::cart::client(neighbours.to(Module::Cart)?),
+            };
+            let payments: Arc<dyn PaymentApi> = match &payment {
+                Some(payment) => payment.api(),
+                None => wire::payment::client(neighbours.to(Module::Payment)?),
+            };
+            let contracts = OrderContracts { users: users.clone(), products: products()?, carts, payments };
+            Some(order_module(db, contracts, settings))
+        }
+        None => None,
+    };
+    Ok(Shop { user, product, cart, payment, order, redis, sessions, users, pools })
 }
 
 /// The user module by itself, also for the commands that need no other.
 ///
 /// # Errors
 /// When its URL cannot be read.
-pub fn user_module(db: Db, database: &Database, settings: &Settings) -> anyhow::Result<UserModule> {
-    let key_secret = settings.runtime.key_secret(&database.url(Module::User)?);
+pub fn user_module(
+    db: Db,
+    redis: &Redis,
+    sessions: &SessionCopies,
+    database: &Database,
+    settings: &Settings,
+) -> anyhow::Result<UserModule> {
+    let key_secret = wrong_call(settings.runtime.key_secret(&database.url(Module::User)?))?;
+    let previous_key_secrets = settings.runtime.secret_keys().into_iter().skip(1).collect();
+    let signing_keys = match settings.runtime.signing_keys.as_deref() {
+        Some(pem) if !pem.is_empty() => wrong_call(parse_signing_keys(pem).map_err(anyhow::Error::from))?,
+        _ => Vec::new(),
+    };
     Ok(UserModule::new(UserDeps {
         db,
-        counters: Counters::new(settings.runtime.redis_url.as_deref())?,
+        counters: Counters::new(redis.clone()),
+        sessions: sessions.clone(),
         mailer: Arc::new(FolderMailer::new(settings.database.data_dir.join("mail"))),
-        settings: UserSettings { key_secret, ..UserSettings::default() },
+        settings: UserSettings { key_secret, previous_key_secrets, signing_keys, ..UserSettings::default() },
     }))
 }
 
-fn product_module(db: Db, settings: &Settings) -> ProductModule {
+/// The product module by itself.
+#[must_use]
+pub fn product_module(db: Db, redis: &Redis, settings: &Settings) -> ProductModule {
     ProductModule::new(ProductDeps {
         db,
-        settings: ProductSettings { currency: settings.shop.currency, ..ProductSettings::default() },
+        redis: redis.clone(),
+        settings: ProductSettings {
+            currency: settings.shop.currency,
+            cache: settings.runtime.product_cache == Switch::On,
+            ..ProductSettings::default()
+        },
+    })
+}
+
+fn cart_module(db: Db, products: Arc<dyn ProductApi>, settings: &Settings) -> CartModule {
+    CartModule::new(CartDeps {
+        db,
+        products,
+        settings: CartSettings {
+            pricing: settings.shop.pricing(),
+            max_lines: settings.shop.cart_max_lines,
+            max_quantity: settings.shop.cart_max_quantity,
+            ..CartSettings::default()
+        },
     })
 }
 
@@ -142,87 +171,114 @@ fn payment_module(db: Db, settings: &Settings) -> anyhow::Result<PaymentModule> 
                 Capture::Manual => CaptureMode::Manual,
             },
             gateway_timeout: Duration::from_millis(runtime.gateway_timeout_ms),
-            webhook_secret: runtime.webhook_secret.clone(),
+            webhook_secret: runtime.webhook_secret().to_owned(),
         },
     }))
 }
 
-impl Shop {
-    /// Adds every module's routes and state.
-    pub fn configure(&self, cfg: &mut ServiceConfig) {
-        self.user.configure(cfg);
-        self.product.configure(cfg);
-        self.cart.configure(cfg);
-        self.payment.configure(cfg);
-        self.order.configure(cfg);
-    }
-
-    /// Who the bearer tokens are checked with.
-    #[must_use]
-    pub fn identity(&self) -> Arc<dyn Identity> {
-        Arc::new(UserIdentity(self.user.api()))
-    }
-
-    /// Every module's listeners.
-    #[must_use]
-    pub fn listeners(&self) -> Vec<(Module, Vec<Arc<dyn Listener>>)> {
-        vec![
-            (Module::User, self.user.listeners()),
-            (Module::Product, self.product.listeners()),
-            (Module::Cart, self.cart.listeners()),
-            (Module::Payment, self.payment.listeners()),
-            (Module::Order, self.order.listeners()),
-        ]
-    }
-
-    /// One relay per module's outbox.
-    #[must_use]
-    pub fn relays(&self) -> Vec<Relay> {
-        let listeners: Vec<_> = self.listeners().into_iter().flat_map(|(_, listeners)| listeners).collect();
-        let subscriptions = Subscriptions::of(&listeners);
-        let transport = Arc::new(LocalTransport::new(listeners));
-        Module::ALL
-            .into_iter()
-            .map(|module| {
-                let db = self.pools.of(module).clone();
-                Relay::new(db, transport.clone(), subscriptions.clone(), RelayConfig::default())
-            })
-            .collect()
-    }
-
-    /// Every module's periodic jobs, each with the pool that holds its lease.
-    #[must_use]
-    pub fn jobs(&self) -> Vec<(Db, Periodic)> {
-        let of = |module: Module| match module {
-            Module::User => self.user.jobs(),
-            Module::Product => self.product.jobs(),
-            Module::Cart => self.cart.jobs(),
-            Module::Payment => self.payment.jobs(),
-            Module::Order => self.order.jobs(),
-        };
-        let mut jobs = Vec::new();
-        for module in Module::ALL {
-            let db = self.pools.of(module);
-            jobs.extend(of(module).into_iter().map(|job| (db.clone(), job)));
-            jobs.push((db.clone(), sweep(db.clone())));
-        }
-        jobs
-    }
+/// Whom the order module calls.
+struct OrderContracts {
+    users: Arc<dyn UserApi>,
+    products: Arc<dyn ProductApi>,
+    carts: Arc<dyn CartApi>,
+    payments: Arc<dyn PaymentApi>,
 }
 
-/// Deletes what its retention is over for: delivered events, inbox entries, idempotency keys.
-fn sweep(db: Db) -> Periodic {
-    Periodic::new("platform.sweep", Duration::from_secs(60), move || {
-        let db = db.clone();
-        async move {
-            let mut conn = db.conn().await?;
-            let retention = eshopz_platform::events::sweep::Retention::default();
-            eshopz_platform::events::sweep::expired(&mut conn, &retention)
-                .await
-                .map_err(eshopz_platform::db::StoreError::from)?;
-            Ok(())
-        }
+fn order_module(db: Db, contracts: OrderContracts, settings: &Settings) -> OrderModule {
+    let OrderContracts { users, products, carts, payments } = contracts;
+    OrderModule::new(OrderDeps {
+        db,
+        users,
+        products,
+        carts,
+        payments,
+        settings: OrderSettings {
+            pricing: settings.shop.pricing(),
+            unpaid_expiry: settings.shop.order_expiry(),
+            ..OrderSettings::default()
+        },
     })
+}
+
+impl Shop {
+    /// Adds the modules' routes and state.
+    pub fn configure(&self, cfg: &mut ServiceConfig) {
+        if let Some(user) = &self.user {
+            user.configure(cfg);
+        }
+        if let Some(product) = &self.product {
+            product.configure(cfg);
+        }
+        if let Some(cart) = &self.cart {
+            cart.configure(cfg);
+        }
+        if let Some(payment) = &self.payment {
+            payment.configure(cfg);
+        }
+        if let Some(order) = &self.order {
+            order.configure(cfg);
+        }
+    }
+
+    /// What the bearer tokens are checked with.
+    #[must_use]
+    pub fn authenticator(&self) -> Authenticator {
+        Authenticator::new(Arc::new(UserIdentity(self.users.clone())), self.sessions.clone())
+    }
+
+    /// What the other processes may call.
+    #[must_use]
+    pub fn served(&self) -> wire::Served {
+        wire::Served {
+            user: self.user.as_ref().map(UserModule::api),
+            product: self.product.as_ref().map(ProductModule::api),
+            cart: self.cart.as_ref().map(CartModule::api),
+            payment: self.payment.as_ref().map(PaymentModule::api),
+            listeners: self.listeners().into_iter().flat_map(|(_, listeners)| listeners).collect(),
+        }
+    }
+
+    /// The listeners of the modules that run here and have any.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<(Module, Vec<Arc<dyn Listener>>)> {
+        let user = self.user.iter().map(|module| (Module::User, module.listeners()));
+        let product = self.product.iter().map(|module| (Module::Product, module.listeners()));
+        let cart = self.cart.iter().map(|module| (Module::Cart, module.listeners()));
+        let payment = self.payment.iter().map(|module| (Module::Payment, module.listeners()));
+        let order = self.order.iter().map(|module| (Module::Order, module.listeners()));
+        let all = user.chain(product).chain(cart).chain(payment).chain(order);
+        all.filter(|(_, listeners)| !listeners.is_empty()).collect()
+    }
+
+    /// The pool of each module that runs here.
+    #[must_use]
+    pub fn pools(&self) -> &[(Module, Db)] {
+        &self.pools
+    }
+
+    /// Checks the books of the modules that run here.
+    ///
+    /// # Errors
+    /// When a database cannot be read.
+    pub async fn verify(&self) -> Result<Report, Fault> {
+        let mut report = Report::default();
+        if let Some(user) = &self.user {
+            report.merge(user.verify().await?);
+        }
+        if let Some(product) = &self.product {
+            report.merge(product.verify().await?);
+        }
+        if let Some(cart) = &self.cart {
+            report.merge(cart.verify().await?);
+        }
+        if let Some(payment) = &self.payment {
+            report.merge(payment.verify().await?);
+        }
+        if let Some(order) = &self.order {
+            report.merge(order.verify().await?);
+        }
+        Ok(report)
+    }
 }
 
 /// The user module's contract as what the edge needs of it.

@@ -2,6 +2,9 @@
 //! documented where it is read, here; `eshopz <command> --help` shows the same words.
 
 mod describe;
+mod hidden;
+mod neighbours;
+mod secret_source;
 mod tax;
 
 use std::net::SocketAddr;
@@ -13,10 +16,13 @@ use clap::{Args, ValueEnum};
 pub use describe::describe;
 use eshopz_kernel::{Currency, Pricing};
 use eshopz_platform::db::DbConfig;
+pub use hidden::Hidden;
+pub use neighbours::{Neighbourhood, NeighbourArgs};
+pub use secret_source::SecretSource;
 pub use tax::TaxRates;
 use tax::parse_tax_rates;
 
-use crate::modules::Module;
+use crate::modules::{self, INTERNAL_OFFSET, MANAGEMENT_OFFSET, Module};
 
 /// How careful to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -35,15 +41,10 @@ pub enum PaymentGateway {
 /// How events travel between modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EventTransport {
-    /// Handed over directly.
+    /// Handed over directly, by HTTP to listeners in other processes.
     Local,
-}
-
-/// Where secrets come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SecretSource {
-    /// The environment.
-    Env,
+    /// By SNS topics and SQS queues.
+    Sns,
 }
 
 /// A switch.
@@ -59,27 +60,31 @@ pub struct DatabaseArgs {
     /// PostgreSQL, as `postgres://user:password@host:port/name`. Without it a private server is started in
     /// the data folder.
     #[arg(long, env = "ESHOPZ_DATABASE_URL", hide_env_values = true, global = true)]
-    pub database_url: Option<String>,
+    pub database_url: Option<Hidden>,
 
     /// The user module's own database URL.
     #[arg(long, env = "ESHOPZ_USER_DATABASE_URL", hide_env_values = true, global = true, hide_short_help = true)]
-    pub user_database_url: Option<String>,
+    pub user_database_url: Option<Hidden>,
 
     /// The product module's own database URL.
     #[arg(long, env = "ESHOPZ_PRODUCT_DATABASE_URL", hide_env_values = true, global = true, hide_short_help = true)]
-    pub product_database_url: Option<String>,
+    pub product_database_url: Option<Hidden>,
 
     /// The cart module's own database URL.
     #[arg(long, env = "ESHOPZ_CART_DATABASE_URL", hide_env_values = true, global = true, hide_short_help = true)]
-    pub cart_database_url: Option<String>,
+    pub cart_database_url: Option<Hidden>,
 
     /// The payment module's own database URL.
     #[arg(long, env = "ESHOPZ_PAYMENT_DATABASE_URL", hide_env_values = true, global = true, hide_short_help = true)]
-    pub payment_database_url: Option<String>,
+    pub payment_database_url: Option<Hidden>,
 
     /// The order module's own database URL.
     #[arg(long, env = "ESHOPZ_ORDER_DATABASE_URL", hide_env_values = true, global = true, hide_short_help = true)]
-    pub order_database_url: Option<String>,
+    pub order_database_url: Option<Hidden>,
+
+    /// A replica of the database, for lists and histories, where an answer a moment old does no harm.
+    #[arg(long, env = "ESHOPZ_DATABASE_READER_URL", hide_env_values = true, global = true)]
+    pub database_reader_url: Option<Hidden>,
 
     /// Connections that each module may hold.
     #[arg(long, env = "ESHOPZ_DATABASE_POOL", default_value_t = 5, global = true, hide_short_help = true,
@@ -100,7 +105,7 @@ pub struct DatabaseArgs {
 }
 
 impl DatabaseArgs {
-    fn own_url(&self, module: Module) -> Option<&String> {
+    fn own_url(&self, module: Module) -> Option<&Hidden> {
         match module {
             Module::User => self.user_database_url.as_ref(),
             Module::Product => self.product_database_url.as_ref(),
@@ -110,10 +115,10 @@ impl DatabaseArgs {
         }
     }
 
-    /// Whether every module has a server to go to, so that none has to be started.
+    /// Whether each of these modules has a server to go to, so that none has to be started.
     #[must_use]
-    pub fn is_external(&self) -> bool {
-        self.database_url.is_some() || Module::ALL.iter().all(|module| self.own_url(*module).is_some())
+    pub fn is_external(&self, modules: &[Module]) -> bool {
+        self.database_url.is_some() || modules.iter().all(|module| self.own_url(*module).is_some())
     }
 
     /// A module's pool settings; `embedded` is the URL of the private server, if one runs.
@@ -124,7 +129,7 @@ impl DatabaseArgs {
         let url = self
             .own_url(module)
             .or(self.database_url.as_ref())
-            .cloned()
+            .map(|url| url.to_string())
             .or_else(|| embedded.map(str::to_owned))
             .with_context(|| {
                 format!(
@@ -134,6 +139,7 @@ impl DatabaseArgs {
             })?;
         Ok(DbConfig {
             url,
+            reader_url: self.database_reader_url.as_ref().map(|url| url.to_string()),
             max_connections: usize::from(self.database_pool),
             acquire_timeout: Duration::from_millis(self.database_wait_ms),
         })
@@ -208,22 +214,36 @@ pub struct RuntimeArgs {
     #[arg(long = "env", env = "ESHOPZ_ENV", value_enum, default_value_t = Environment::Development, global = true)]
     pub environment: Environment,
 
-    /// Redis, as `redis://host:port`; without it counters live in the process.
+    /// Redis, as `redis://host:port`, for copies and counters; without it they live in the process.
     #[arg(long, env = "ESHOPZ_REDIS_URL", hide_env_values = true, global = true)]
-    pub redis_url: Option<String>,
+    pub redis_url: Option<Hidden>,
 
     /// How events travel.
     #[arg(long, env = "ESHOPZ_EVENTS", value_enum, default_value_t = EventTransport::Local, global = true)]
     pub events: EventTransport,
 
-    /// Where secrets come from.
-    #[arg(long, env = "ESHOPZ_SECRETS", value_enum, default_value_t = SecretSource::Env, global = true)]
+    /// The first part of the names of topics and queues, with `--events sns`.
+    #[arg(long, env = "ESHOPZ_EVENTS_PREFIX", default_value = "eshopz", global = true, hide_short_help = true)]
+    pub events_prefix: String,
+
+    /// Where secrets come from: `env`, or `aws:NAME` for a secret of AWS Secrets Manager, a JSON object with
+    /// `database_url` and the like. A flag or variable counts more than the secret.
+    #[arg(long, env = "ESHOPZ_SECRETS", default_value_t = SecretSource::Env, global = true)]
     pub secrets: SecretSource,
 
     /// Encrypts the signing keys in the database. Without it they are encrypted with a key made from the
     /// user module's database URL in production, and with a well-known one in development.
     #[arg(long, env = "ESHOPZ_SECRET_KEY", hide_env_values = true, global = true, hide_short_help = true)]
-    pub secret_key: Option<String>,
+    pub secret_key: Option<Hidden>,
+
+    /// The secret key before this one, while what was made with it is still around.
+    #[arg(long, env = "ESHOPZ_SECRET_KEY_PREVIOUS", hide_env_values = true, global = true, hide_short_help = true)]
+    pub secret_key_previous: Option<Hidden>,
+
+    /// Ed25519 private keys as PKCS#8 PEM, one after another: the first signs access tokens, all are shown.
+    /// Without them the keys are made by the shop and kept in the database, encrypted.
+    #[arg(long, env = "ESHOPZ_SIGNING_KEYS", hide_env_values = true, global = true, hide_short_help = true)]
+    pub signing_keys: Option<Hidden>,
 
     /// Who moves the money; `sandbox` outside production.
     #[arg(long, env = "ESHOPZ_PAYMENT_GATEWAY", value_enum, global = true)]
@@ -237,16 +257,14 @@ pub struct RuntimeArgs {
     #[arg(long, env = "ESHOPZ_GATEWAY_TIMEOUT_MS", default_value_t = 5_000, global = true, hide_short_help = true)]
     pub gateway_timeout_ms: u64,
 
-    /// Signs the sandbox gateway's webhooks.
-    #[arg(
-        long,
-        env = "ESHOPZ_WEBHOOK_SECRET",
-        default_value = "whsec_sandbox",
-        hide_env_values = true,
-        global = true,
-        hide_short_help = true
-    )]
-    pub webhook_secret: String,
+    /// Signs the gateway's webhooks; the sandbox's have a well-known one.
+    #[arg(long, env = "ESHOPZ_WEBHOOK_SECRET", hide_env_values = true, global = true, hide_short_help = true)]
+    pub webhook_secret: Option<Hidden>,
+
+    /// Whether products are remembered, in the process and in Redis.
+    #[arg(long, env = "ESHOPZ_PRODUCT_CACHE", value_enum, default_value_t = Switch::On, global = true,
+          hide_short_help = true)]
+    pub product_cache: Switch,
 
     /// The general limit per client address; on in production, off in development.
     #[arg(long, env = "ESHOPZ_RATE_LIMIT", value_enum, global = true)]
@@ -290,30 +308,54 @@ impl RuntimeArgs {
         }
     }
 
-    /// The secret that encrypts signing keys at rest, never empty.
+    /// The secret that signs webhooks.
     #[must_use]
-    pub fn key_secret(&self, user_database_url: &str) -> String {
-        match &self.secret_key {
-            Some(secret) if !secret.is_empty() => secret.clone(),
-            _ if self.is_production() => {
-                tracing::warn!("ESHOPZ_SECRET_KEY is not set; signing keys are encrypted with the database URL");
-                format!("database:{user_database_url}")
+    pub fn webhook_secret(&self) -> &str {
+        self.webhook_secret.as_deref().unwrap_or("whsec_sandbox")
+    }
+
+    /// The secret keys that are set: the current one, then the one before it.
+    #[must_use]
+    pub fn secret_keys(&self) -> Vec<String> {
+        let given = self.secret_key.iter().chain(&self.secret_key_previous);
+        given.filter(|secret| !secret.is_empty()).map(|secret| secret.to_string()).collect()
+    }
+
+    /// The secret that encrypts signing keys at rest, never empty.
+    ///
+    /// # Errors
+    /// When nothing lasting is there: a database URL that comes from a secret changes with its password, and
+    /// keys encrypted with the one before would be lost.
+    pub fn key_secret(&self, user_database_url: &str) -> anyhow::Result<String> {
+        let comes_from_secret = matches!(self.secrets, SecretSource::Aws(_));
+        match self.secret_keys().into_iter().next() {
+            Some(secret) => Ok(secret),
+            None if !self.is_production() => Ok("a well-known development secret".to_owned()),
+            None if comes_from_secret && self.signing_keys.is_none() => {
+                bail!("in production the secret of --secrets needs a `secret_key`, which encrypts the signing keys")
             }
-            _ => "a well-known development secret".to_owned(),
+            None => {
+                tracing::warn!("ESHOPZ_SECRET_KEY is not set; signing keys are encrypted with the database URL");
+                Ok(format!("database:{user_database_url}"))
+            }
         }
     }
 }
 
-/// The listeners.
+/// What a process is to run, and where.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
-    /// The modules to run: `all`, or a list such as `cart,order`.
+    /// The modules to run: `all`, or a list such as `cart,order`. The others are called over HTTP.
     #[arg(long, env = "ESHOPZ_MODULES", default_value = "all", value_delimiter = ',')]
     pub modules: Vec<String>,
 
-    /// Address of the public listener. The management listener has the port 6000 above it.
+    /// Address of the public listener; by default 127.0.0.1 and the port of the only module, or 3000. The
+    /// internal listener has the port 1000 above it, the management listener 6000.
     #[arg(long, env = "ESHOPZ_LISTEN")]
     pub listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    pub neighbours: NeighbourArgs,
 
     /// Worker threads of the public listener; one per core by default.
     #[arg(long, env = "ESHOPZ_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -322,6 +364,15 @@ pub struct ServeArgs {
     /// Bring the database up to date before starting. Always done for the private server.
     #[arg(long, env = "ESHOPZ_MIGRATE")]
     pub migrate: bool,
+
+    /// Seconds to wait at the start for the database to answer and for its migrations.
+    #[arg(long, env = "ESHOPZ_STARTUP_SECONDS", default_value_t = 60)]
+    pub startup_seconds: u64,
+
+    /// Seconds between two looks whether the secrets of `--secrets aws:…` have changed.
+    #[arg(long, env = "ESHOPZ_SECRETS_REFRESH_SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub secrets_refresh_seconds: u64,
 
     /// Seconds that requests under way may take to end after SIGTERM.
     #[arg(long, env = "ESHOPZ_GRACE_SECONDS", default_value_t = 25)]
@@ -332,35 +383,48 @@ pub struct ServeArgs {
     pub drain_seconds: u64,
 }
 
-/// Ports above the public one (one rule for every process).
-pub const MANAGEMENT_OFFSET: u16 = 6_000;
+/// The three listeners of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    pub public: SocketAddr,
+    pub internal: SocketAddr,
+    pub management: SocketAddr,
+}
 
 impl ServeArgs {
     /// The selected modules, in the order of the call graph.
     ///
     /// # Errors
-    /// When a name is no module, or the selection is not the whole: modules cannot be split yet.
+    /// When a name is no module, or the modules call each other in a circle.
     pub fn selection(&self) -> anyhow::Result<Vec<Module>> {
-        let selected = Module::parse_selection(&self.modules)?;
-        if selected.len() != Module::ALL.len() {
-            bail!("this version runs all modules in one process; start it with --modules all");
+        if let Some((module, other)) = modules::circle() {
+            bail!("{module} uses {other}, which is not below it: the modules cannot be put in an order");
         }
-        Ok(selected)
+        Module::parse_selection(&self.modules)
     }
 
-    /// Public and management address.
+    /// Threads of a listener.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        self.workers.map_or_else(cores, usize::from)
+    }
+
+    /// Where the listeners are.
     ///
     /// # Errors
     /// When the management port would be past 65535.
-    pub fn addresses(&self, selected: &[Module]) -> anyhow::Result<(SocketAddr, SocketAddr)> {
+    pub fn addresses(&self, selected: &[Module]) -> anyhow::Result<Addresses> {
         let public = match self.listen {
             Some(address) => address,
             None => SocketAddr::from(([127, 0, 0, 1], Module::default_port(selected))),
         };
-        let port = public
-            .port()
-            .checked_add(MANAGEMENT_OFFSET)
-            .with_context(|| format!("--listen {public}: choose a port below {}", u16::MAX - MANAGEMENT_OFFSET))?;
-        Ok((public, SocketAddr::new(public.ip(), port)))
+        let above = |offset: u16| {
+            let port = public.port().checked_add(offset);
+            let port = port
+                .with_context(|| format!("--listen {public}: choose a port below {}", u16::MAX - MANAGEMENT_OFFSET))?;
+            anyhow::Ok(SocketAddr::new(public.ip(), port))
+        };
+        Ok(Addresses { public, internal: above(INTERNAL_OFFSET)?, management: above(MANAGEMENT_OFFSET)? })
     }
 }

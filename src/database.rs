@@ -14,10 +14,11 @@ use crate::modules::Module;
 /// Enough for a process of all modules, and for commands beside it.
 const EMBEDDED_CONNECTIONS: u32 = 200;
 
-/// An open way to the database.
+/// An open way to the databases of some modules.
 #[derive(Debug)]
 pub struct Database {
     settings: Settings,
+    modules: Vec<Module>,
     embedded: Option<Embedded>,
 }
 
@@ -26,10 +27,11 @@ impl Database {
     ///
     /// # Errors
     /// In production without a URL, or when the private server does not start.
-    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+    pub async fn open(settings: &Settings, modules: &[Module]) -> anyhow::Result<Self> {
         let args = &settings.database;
-        if args.is_external() {
-            return Ok(Self { settings: settings.clone(), embedded: None });
+        let opened = |embedded| Self { settings: settings.clone(), modules: modules.to_vec(), embedded };
+        if args.is_external(modules) {
+            return Ok(opened(None));
         }
         if settings.runtime.is_production() {
             return Err(WrongCall("in production a database must be named: set ESHOPZ_DATABASE_URL".to_owned()).into());
@@ -41,15 +43,15 @@ impl Database {
             max_connections: EMBEDDED_CONNECTIONS,
         })
         .await?;
-        Ok(Self { settings: settings.clone(), embedded: Some(embedded) })
+        Ok(opened(Some(embedded)))
     }
 
-    /// The same, and brought up to date when it is the private server.
+    /// The same, brought up to date when it is the private server.
     ///
     /// # Errors
     /// Those of [`Database::open`], and of the migrations; a server of yours must be up to date.
-    pub async fn open_migrated(settings: &Settings) -> anyhow::Result<Self> {
-        let database = Self::open(settings).await?;
+    pub async fn open_migrated(settings: &Settings, modules: &[Module]) -> anyhow::Result<Self> {
+        let database = Self::open(settings, modules).await?;
         if database.is_embedded() {
             database.migrate(&mut |_| {}).await?;
         } else {
@@ -96,12 +98,13 @@ impl Database {
         Ok(migrators)
     }
 
-    /// Applies what is pending.
+    /// Applies what is pending; to the private server for every module, since others will join it.
     ///
     /// # Errors
     /// Those of the migrations.
     pub async fn migrate(&self, progress: &mut (dyn FnMut(Progress<'_>) + Send)) -> anyhow::Result<()> {
-        for migrator in self.migrators(&Module::ALL)? {
+        let modules: &[Module] = if self.is_embedded() { &Module::ALL } else { &self.modules };
+        for migrator in self.migrators(modules)? {
             migrator.up(progress).await?;
         }
         Ok(())
@@ -112,7 +115,7 @@ impl Database {
     /// # Errors
     /// With the command that mends it.
     pub async fn check(&self) -> anyhow::Result<()> {
-        for migrator in self.migrators(&Module::ALL)? {
+        for migrator in self.migrators(&self.modules)? {
             migrator.check().await?;
         }
         Ok(())

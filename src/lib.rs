@@ -11,14 +11,19 @@ macro_rules! say {
     }};
 }
 
+pub mod background;
 pub mod cli;
 pub mod commands;
 pub mod compose;
 pub mod config;
 pub mod database;
+pub mod events;
 pub mod migrations;
 pub mod modules;
+pub mod neighbours;
 pub mod openapi;
+pub mod secrets;
 pub mod server;
 pub mod telemetry;
 pub mod verify;
+pub mod wire;

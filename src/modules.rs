@@ -1,8 +1,14 @@
-//! The names of the modules, their ports, and the order in which they are built.
+//! The names of the modules, their ports, who calls whom and who hears whom.
 
 use std::fmt;
 
 use anyhow::bail;
+use eshopz_platform::events::{Subscription, Subscriptions};
+
+/// Ports above the public one, in every process: the internal listener, for the other modules.
+pub const INTERNAL_OFFSET: u16 = 1_000;
+/// And the management listener, for the operator.
+pub const MANAGEMENT_OFFSET: u16 = 6_000;
 
 /// A bounded context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,7 +21,7 @@ pub enum Module {
 }
 
 impl Module {
-    /// All of them; each calls only those before it.
+    /// All of them; each calls and hears only those before it, and itself.
     pub const ALL: [Self; 5] = [Self::User, Self::Product, Self::Cart, Self::Payment, Self::Order];
 
     #[must_use]
@@ -53,7 +59,7 @@ impl Module {
         }
     }
 
-    /// Whom the module calls and whose events it hears.
+    /// Whom the module calls. Everybody asks `user` who is signed in.
     #[must_use]
     pub const fn calls(self) -> &'static [Self] {
         match self {
@@ -62,6 +68,47 @@ impl Module {
             Self::Cart => &[Self::User, Self::Product],
             Self::Order => &[Self::User, Self::Product, Self::Cart, Self::Payment],
         }
+    }
+
+    /// The module's listeners and what they take, whether or not it runs here.
+    #[must_use]
+    pub const fn subscriptions(self) -> &'static [Subscription] {
+        match self {
+            Self::Cart => eshopz_cart::SUBSCRIPTIONS,
+            Self::Order => eshopz_order::SUBSCRIPTIONS,
+            Self::User | Self::Product | Self::Payment => &[],
+        }
+    }
+
+    /// Whether a listener of this name is one of the module's.
+    #[must_use]
+    pub fn has_listener(self, name: &str) -> bool {
+        self.subscriptions().iter().any(|one| one.listener == name)
+    }
+
+    /// The names of the events that the module tells.
+    #[must_use]
+    pub const fn events(self) -> &'static [&'static str] {
+        match self {
+            Self::User => eshopz_user_api::EVENTS,
+            Self::Product => eshopz_product_api::EVENTS,
+            Self::Cart => &[],
+            Self::Payment => eshopz_payment_api::EVENTS,
+            Self::Order => eshopz_order_api::EVENTS,
+        }
+    }
+
+    /// The modules that hear at least one event of this one.
+    pub fn heard_by(self) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |module| module.hears().contains(&self))
+    }
+
+    /// The modules whose events this one takes, itself perhaps among them.
+    #[must_use]
+    pub fn hears(self) -> Vec<Self> {
+        let taken: Vec<&str> = self.subscriptions().iter().flat_map(|one| one.events).copied().collect();
+        let told = |module: &Self| module.events().iter().any(|event| taken.contains(event));
+        Self::ALL.into_iter().filter(told).collect()
     }
 
     /// The public port of a process that runs these modules.
@@ -73,6 +120,17 @@ impl Module {
         }
     }
 
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// When it is no module's.
+    pub fn parse(name: &str) -> anyhow::Result<Self> {
+        match Self::ALL.into_iter().find(|module| module.name() == name) {
+            Some(module) => Ok(module),
+            None => bail!("`{name}` is no module; there are all, user, product, cart, payment and order"),
+        }
+    }
+
     /// Reads `all` or a list of names.
     ///
     /// # Errors
@@ -80,12 +138,9 @@ impl Module {
     pub fn parse_selection(names: &[String]) -> anyhow::Result<Vec<Self>> {
         let mut selected = Vec::new();
         for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
-            if name == "all" {
-                selected.extend(Self::ALL);
-            } else if let Some(module) = Self::ALL.into_iter().find(|module| module.name() == name) {
-                selected.push(module);
-            } else {
-                bail!("`{name}` is no module; there are all, user, product, cart, payment and order");
+            match name {
+                "all" => selected.extend(Self::ALL),
+                name => selected.push(Self::parse(name)?),
             }
         }
         selected.sort();
@@ -103,24 +158,100 @@ impl fmt::Display for Module {
     }
 }
 
-/// The modules as a table, or as a graph with every call.
+/// Every subscription of the shop, wherever the listeners run.
+#[must_use]
+pub fn subscriptions() -> Subscriptions {
+    Module::ALL
+        .into_iter()
+        .flat_map(Module::subscriptions)
+        .fold(Subscriptions::default(), |all, one| all.with(one.listener, one.events))
+}
+
+/// A circle among the calls and subscriptions: with it there would be no order to build the modules in.
+#[must_use]
+pub fn circle() -> Option<(Module, Module)> {
+    Module::ALL.into_iter().enumerate().find_map(|(place, module)| {
+        let below = |other: &Module| Module::ALL.iter().take(place).any(|lower| lower == other);
+        let called = module.calls().iter().copied().find(|called| !below(called));
+        called.or_else(|| module.hears().into_iter().find(|heard| *heard != module && !below(heard)))
+            .map(|wrong| (module, wrong))
+    })
+}
+
+/// The modules as a table, or as a graph with every call and every event.
 #[must_use]
 pub fn describe(graph: bool) -> String {
     let mut lines = Vec::new();
     for module in Module::ALL {
         let port = module.port();
+        lines.push(format!(
+            "{:<8} public :{port}  internal :{}  management :{}",
+            module.name(),
+            port + INTERNAL_OFFSET,
+            port + MANAGEMENT_OFFSET
+        ));
         if graph {
-            let calls: Vec<&str> = module.calls().iter().map(|called| called.name()).collect();
-            let calls = if calls.is_empty() { "nobody".to_owned() } else { calls.join(", ") };
-            lines.push(format!("{module:<8} :{port}  -> {calls}", module = module.name()));
-        } else {
-            lines.push(format!(
-                "{:<8} public :{port}  internal :{}  management :{}",
-                module.name(),
-                port + 1_000,
-                port + crate::config::MANAGEMENT_OFFSET
-            ));
+            lines.push(format!("  calls      {}", names(module.calls().iter().copied())));
+            lines.push(format!("  called by  {}", names(callers(module))));
+            if module.events().is_empty() {
+                lines.push("  tells      nothing".to_owned());
+            }
+            lines.extend(module.events().iter().map(|event| format!("  tells      {event} -> {}", listeners(event))));
         }
     }
+    if !graph {
+        return lines.join("\n");
+    }
+    lines.push("Calls and subscriptions point down; user is at the bottom. Several modules in one process: public :3000.".to_owned());
     lines.join("\n")
+}
+
+fn callers(called: Module) -> impl Iterator<Item = Module> {
+    Module::ALL.into_iter().filter(move |module| module.calls().contains(&called))
+}
+
+fn listeners(event: &str) -> String {
+    let all = subscriptions();
+    let listeners: Vec<&str> = all.listeners_of(event).collect();
+    if listeners.is_empty() { "nobody".to_owned() } else { listeners.join(", ") }
+}
+
+fn names(modules: impl Iterator<Item = Module>) -> String {
+    let names: Vec<&str> = modules.map(Module::name).collect();
+    if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_no_circle() {
+        assert_eq!(circle(), None);
+    }
+
+    #[test]
+    fn every_subscription_is_to_an_event_that_somebody_tells() {
+        let told: Vec<&str> = Module::ALL.into_iter().flat_map(Module::events).copied().collect();
+        for (event, listener) in subscriptions().pairs() {
+            assert!(told.contains(&event), "{listener} waits for {event}, which nobody tells");
+        }
+    }
+
+    #[test]
+    fn a_listeners_name_begins_with_its_module() {
+        for module in Module::ALL {
+            for one in module.subscriptions() {
+                assert_eq!(one.listener.split('.').next(), Some(module.name()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_graph_names_ports_calls_and_listeners() {
+        let graph = describe(true);
+        assert!(graph.contains("order    public :3005  internal :4005  management :9005"), "{graph}");
+        assert!(graph.contains("user.deleted.v1 -> cart.forget_customer, order.forget_customer"), "{graph}");
+        assert!(graph.contains("calls      user, product, cart, payment"), "{graph}");
+    }
 }

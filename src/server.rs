@@ -12,7 +12,6 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, web};
 use anyhow::Context as _;
 use eshopz_kernel::{Fault, FaultKind};
-use eshopz_platform::auth::Authenticator;
 use eshopz_platform::cache::Throttle;
 use eshopz_platform::http::HttpFault;
 use eshopz_platform::http::middleware::request_context;
@@ -57,7 +56,7 @@ pub fn public(shop: &Shop, modules: &[Module], listener: PublicListener) -> anyh
     let document = openapi::document(modules);
     let paths = web::Data::new(KnownPaths::new(&document));
     let text = web::Bytes::from(openapi::to_json(&document)?);
-    let authenticator = web::Data::new(Authenticator::new(shop.identity()));
+    let authenticator = web::Data::new(shop.authenticator());
     let limit = web::Data::new(listener.client_limit);
     let shop = shop.clone();
     let server = HttpServer::new(move || {

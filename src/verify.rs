@@ -9,6 +9,7 @@ use crate::cli::Settings;
 use crate::compose::compose;
 use crate::database::Database;
 use crate::modules::Module;
+use crate::neighbours::Neighbours;
 
 /// A rule between modules: a statement that counts what it looks at, and one whose rows,
 /// `(subject, detail)`, are each a finding.
@@ -69,13 +70,7 @@ const RULES: [Rule; 3] = [
 /// # Errors
 /// When the database cannot be reached.
 pub async fn verify(database: &Database, settings: &Settings) -> anyhow::Result<Report> {
-    let shop = compose(database, settings)?;
-    let mut report = Report::default();
-    report.merge(shop.user.verify().await?);
-    report.merge(shop.product.verify().await?);
-    report.merge(shop.cart.verify().await?);
-    report.merge(shop.payment.verify().await?);
-    report.merge(shop.order.verify().await?);
+    let mut report = compose(database, settings, &Module::ALL, &Neighbours::none())?.verify().await?;
     if let Some(client) = shared_server(database).await? {
         for rule in &RULES {
             report.merge(check(&client, rule).await?);

@@ -6,6 +6,9 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use eshopz_kernel::Fault;
 
+use eshopz_platform::auth::session_copies;
+use eshopz_platform::cache::Redis;
+
 use crate::cli::{Settings, WrongCall};
 use crate::compose;
 use crate::database::Database;
@@ -28,14 +31,16 @@ pub enum AdminCommand {
 pub async fn run(action: AdminCommand, settings: &Settings) -> anyhow::Result<()> {
     let AdminCommand::Create { email } = action;
     let password = read_password()?;
-    let database = Database::open_migrated(settings).await?;
+    let database = Database::open_migrated(settings, &[Module::User]).await?;
     let outcome = create(&database, settings, &email, &password).await;
     database.close().await?;
     outcome
 }
 
 async fn create(database: &Database, settings: &Settings, email: &str, password: &str) -> anyhow::Result<()> {
-    let users = compose::user_module(database.db(Module::User)?, database, settings)?;
+    let redis = Redis::new(settings.runtime.redis_url.as_deref())?;
+    let sessions = session_copies(redis.clone());
+    let users = compose::user_module(database.db(Module::User)?, &redis, &sessions, database, settings)?;
     let id = users.create_admin(email, password).await.map_err(explained)?;
     say!("admin {email} has the id {id}");
     Ok(())

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 use eshopz_kernel::Fault;
+use eshopz_platform::cache::Redis;
 use eshopz_product::transfer::{self, ImportReport};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
 
 use super::progress;
 use crate::cli::{Place, Settings};
+use crate::compose::product_module;
 use crate::database::Database;
 use crate::modules::Module;
 
@@ -35,7 +37,7 @@ pub enum CatalogCommand {
 /// # Errors
 /// When the file is no product CSV or cannot be read, or the database cannot be reached.
 pub async fn run(action: CatalogCommand, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let database = Database::open_migrated(settings).await?;
+    let database = Database::open_migrated(settings, &[Module::Product]).await?;
     let outcome = match action {
         CatalogCommand::Import { file } => import(&database, settings, &file).await,
         CatalogCommand::Export { out } => export(&database, settings, out).await,
@@ -54,11 +56,10 @@ async fn import(database: &Database, settings: &Settings, file: &str) -> anyhow:
         }
     };
     let bar = progress::bar(size, if size == 0 { "rows" } else { "bytes" });
-    let db = database.db(Module::Product)?;
-    let report = transfer::import(&db, settings.shop.currency, reader, |at| {
-        bar.set_position(if size == 0 { at.rows } else { at.bytes });
-    })
-    .await;
+    let redis = Redis::new(settings.runtime.redis_url.as_deref())?;
+    // By the module, which tells the processes that serve the catalogue to forget their copies.
+    let products = product_module(database.db(Module::Product)?, &redis, settings);
+    let report = products.import(reader, |at| bar.set_position(if size == 0 { at.rows } else { at.bytes })).await;
     bar.finish_and_clear();
     print(&report.map_err(Fault::from).with_context(|| format!("{file} was not imported whole"))?);
     database.analyze(Module::Product).await

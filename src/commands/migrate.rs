@@ -41,7 +41,7 @@ enum MigrateCommand {
 /// Those of the migrations, and of finding the database.
 pub async fn run(args: MigrateArgs, settings: &Settings) -> anyhow::Result<()> {
     let modules = wrong_call(Module::parse_selection(&args.modules))?;
-    let database = Database::open(settings).await?;
+    let database = Database::open(settings, &modules).await?;
     let outcome = act(&args.action, &database, &modules).await;
     database.close().await?;
     outcome

@@ -29,7 +29,7 @@ pub enum SeedCommand {
 /// When the database cannot be reached; what was made until then stays.
 pub async fn run(action: SeedCommand, settings: &Settings) -> anyhow::Result<()> {
     let SeedCommand::Demo { products, seed } = action;
-    let database = Database::open_migrated(settings).await?;
+    let database = Database::open_migrated(settings, &[Module::Product]).await?;
     let outcome = demo(&database, settings, products, seed).await;
     database.close().await?;
     outcome

@@ -1,86 +1,153 @@
 //! `eshopz serve`: up in the order database, modules, listeners; down in the opposite one.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use actix_web::dev::ServerHandle;
 use anyhow::{Context as _, anyhow};
 use eshopz_platform::cache::{Counters, Throttle};
+use eshopz_platform::migrate::MigrateError;
+use eshopz_platform::service_secret;
+use eshopz_platform::wire::ServiceKeys;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
+use crate::background::Background;
 use crate::cli::{Settings, wrong_call};
 use crate::compose::{Shop, compose};
-use crate::config::ServeArgs;
+use crate::config::{Addresses, EventTransport, Neighbourhood, ServeArgs};
 use crate::database::Database;
+use crate::events::Carriers;
 use crate::modules::Module;
+use crate::neighbours::Neighbours;
 use crate::server::{self, PublicListener, Readiness};
-use crate::telemetry;
+use crate::{secrets, telemetry, wire};
 
-/// How long background tasks may take to end after the listeners have closed.
-const BACKGROUND_GRACE: Duration = Duration::from_secs(12);
+/// The pause between two looks at a database that is not there yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Runs the shop until SIGTERM or SIGINT.
+/// What was asked for, read and found possible.
+struct Plan {
+    args: ServeArgs,
+    settings: Settings,
+    selected: Vec<Module>,
+    addresses: Addresses,
+    neighbours: BTreeMap<Module, String>,
+    started: Instant,
+}
+
+/// Runs the selected modules until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// When anything that is needed is missing; nothing is left running then.
 pub async fn run(args: ServeArgs, settings: Settings) -> anyhow::Result<()> {
-    let started = Instant::now();
-    let selected = wrong_call(args.selection())?;
-    let addresses = wrong_call(args.addresses(&selected))?;
-    wrong_call(settings.runtime.gateway())?;
+    let plan = wrong_call(plan(args, settings))?;
     // Before anything is started, so that whatever was started is also stopped.
     let mut signals = StopSignals::new()?;
     let database = tokio::select! {
-        opened = Database::open(&settings) => opened?,
+        opened = Database::open(&plan.settings, &plan.selected) => opened?,
         () = signals.wait() => return Ok(()),
     };
-    let outcome = serve(&args, &settings, &database, &selected, addresses, (started, signals)).await;
+    let outcome = serve(&plan, &database, &mut signals).await;
     database.close().await?;
     outcome
 }
 
-async fn serve(
-    args: &ServeArgs,
-    settings: &Settings,
-    database: &Database,
-    selected: &[Module],
-    (public_address, management_address): (SocketAddr, SocketAddr),
-    (started, mut signals): (Instant, StopSignals),
-) -> anyhow::Result<()> {
+fn plan(args: ServeArgs, settings: Settings) -> anyhow::Result<Plan> {
+    let started = Instant::now();
+    let selected = args.selection()?;
+    let addresses = args.addresses(&selected)?;
+    let neighbours = args.neighbours.addresses(Neighbourhood {
+        selected: &selected,
+        internal: addresses.internal,
+        delivers_events: settings.runtime.events == EventTransport::Local,
+        is_production: settings.runtime.is_production(),
+    })?;
+    if selected.contains(&Module::Payment) {
+        settings.runtime.gateway()?;
+    }
+    Ok(Plan { args, settings, selected, addresses, neighbours, started })
+}
+
+async fn serve(plan: &Plan, database: &Database, signals: &mut StopSignals) -> anyhow::Result<()> {
     let metrics = telemetry::record_metrics()?;
     let readiness = Readiness::default();
-    let management = server::management(management_address, selected, readiness.clone(), metrics)?;
+    let management = server::management(plan.addresses.management, &plan.selected, readiness.clone(), metrics)?;
     let management_handle = management.handle();
     let management = tokio::spawn(management);
-
-    prepare_database(args, database).await?;
-    let shop = compose(database, settings)?;
-    shop.user.prepare().await?;
-    let public = server::public(&shop, selected, listener(args, settings, public_address)?)?;
-    let public_handle = public.handle();
-    let mut public = tokio::spawn(public);
-    let (stop, stopped) = watch::channel(false);
-    let mut background = start_background(&shop, &stopped);
-    readiness.set(true);
-    announce(public_address, management_address, started, database);
-
     let outcome = tokio::select! {
+        running = Running::start(plan, database) => match running {
+            Ok(running) => {
+                readiness.set(true);
+                announce(plan, database);
+                running.until_told(plan, &readiness, signals).await
+            }
+            Err(error) => Err(error),
+        },
         () = signals.wait() => Ok(()),
-        ended = &mut public => Err(anyhow!("the public listener ended by itself: {ended:?}")),
-        Some(ended) = background.join_next() => Err(anyhow!("a background task ended by itself: {ended:?}")),
     };
-    readiness.set(false);
-    tokio::time::sleep(Duration::from_secs(args.drain_seconds)).await;
-    public_handle.stop(true).await;
-    stop.send(true).context("no background task is left")?;
-    drain(&mut background).await;
-    stop_now(&management_handle).await;
+    management_handle.stop(false).await;
     management.abort();
     tracing::info!("stopped");
     outcome
+}
+
+/// Everything that is up once a process is ready.
+struct Running {
+    shop: Shop,
+    public: tokio::task::JoinHandle<std::io::Result<()>>,
+    public_handle: actix_web::dev::ServerHandle,
+    internal: wire::InternalListener,
+    background: Background,
+}
+
+impl Running {
+    async fn start(plan: &Plan, database: &Database) -> anyhow::Result<Self> {
+        prepare_database(plan, database).await?;
+        let keys = service_keys(plan, database).await?;
+        let neighbours = Neighbours::new(&plan.neighbours, &plan.selected, &keys)?;
+        let shop = compose(database, &plan.settings, &plan.selected, &neighbours)?;
+        if let Some(user) = &shop.user {
+            user.prepare().await?;
+        }
+        let carriers = Carriers::new(&shop, &neighbours, &plan.settings).await?;
+        let internal = wire::internal_listener(
+            shop.served(),
+            keys.clone(),
+            plan.addresses.internal,
+            plan.args.workers(),
+            grace(plan),
+        )?;
+        let public = server::public(&shop, &plan.selected, listener(plan, &shop))?;
+        let public_handle = public.handle();
+        let public = tokio::spawn(public);
+        let looks = Duration::from_secs(plan.args.secrets_refresh_seconds);
+        let secrets = secrets::Watch::new(&plan.settings, looks, secrets::rotation::all(&shop, &keys));
+        let background = Background::start(&shop, carriers, secrets);
+        Ok(Self { shop, public, public_handle, internal, background })
+    }
+
+    async fn until_told(
+        mut self,
+        plan: &Plan,
+        readiness: &Readiness,
+        signals: &mut StopSignals,
+    ) -> anyhow::Result<()> {
+        let outcome = tokio::select! {
+            () = signals.wait() => Ok(()),
+            ended = &mut self.public => Err(anyhow!("the public listener ended by itself: {ended:?}")),
+            ended = self.internal.ended() => Err(ended),
+            ended = self.background.ended() => Err(ended),
+        };
+        readiness.set(false);
+        self.internal.leave();
+        tokio::time::sleep(Duration::from_secs(plan.args.drain_seconds)).await;
+        tokio::join!(self.public_handle.stop(true), self.internal.stop());
+        for (_, db) in self.shop.pools() {
+            db.tasks().drained(grace(plan)).await;
+        }
+        self.background.stop().await;
+        outcome
+    }
 }
 
 /// SIGTERM and SIGINT.
@@ -102,59 +169,71 @@ impl StopSignals {
     }
 }
 
-async fn prepare_database(args: &ServeArgs, database: &Database) -> anyhow::Result<()> {
-    if args.migrate || database.is_embedded() {
-        return database.migrate(&mut |_| {}).await;
+/// Migrates, or waits until somebody has: a database that is away or behind gets some time.
+async fn prepare_database(plan: &Plan, database: &Database) -> anyhow::Result<()> {
+    let patience = Duration::from_secs(plan.args.startup_seconds);
+    let mut told = false;
+    loop {
+        let outcome = if plan.args.migrate || database.is_embedded() {
+            database.migrate(&mut |_| {}).await
+        } else {
+            database.check().await
+        };
+        let error = match outcome {
+            Err(error) if plan.started.elapsed() < patience && may_pass(&error) => error,
+            outcome => return outcome,
+        };
+        if !told {
+            tracing::warn!(%error, "waiting for the database");
+            told = true;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
-    database.check().await
 }
 
-fn listener(args: &ServeArgs, settings: &Settings, address: SocketAddr) -> anyhow::Result<PublicListener> {
-    let runtime = &settings.runtime;
-    let client_limit = if runtime.limits_clients() {
-        let counters = Counters::new(runtime.redis_url.as_deref())?;
-        Some(Throttle::new(counters, "client", runtime.rate_limit_per_minute, 60))
-    } else {
-        None
-    };
-    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    Ok(PublicListener {
-        address,
-        workers: args.workers.map_or(cores, usize::from),
-        grace: Duration::from_secs(args.grace_seconds),
+fn may_pass(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(MigrateError::Connect(_) | MigrateError::Database(_) | MigrateError::Pending(_))
+    )
+}
+
+/// What the service tokens are signed with: the secret of the deployment, or the one that the database keeps.
+async fn service_keys(plan: &Plan, database: &Database) -> anyhow::Result<ServiceKeys> {
+    let mut secrets = plan.settings.runtime.secret_keys();
+    if secrets.is_empty() {
+        let first = plan.selected.first().context("no module is selected")?;
+        secrets.push(service_secret::read(&database.db(*first)?).await?);
+    }
+    Ok(ServiceKeys::new(secrets)?)
+}
+
+fn grace(plan: &Plan) -> Duration {
+    Duration::from_secs(plan.args.grace_seconds)
+}
+
+fn listener(plan: &Plan, shop: &Shop) -> PublicListener {
+    let runtime = &plan.settings.runtime;
+    let client_limit = runtime.limits_clients().then(|| {
+        Throttle::new(Counters::new(shop.redis.clone()), "client", runtime.rate_limit_per_minute, 60)
+    });
+    PublicListener {
+        address: plan.addresses.public,
+        workers: plan.args.workers(),
+        grace: grace(plan),
         client_limit,
-    })
-}
-
-fn start_background(shop: &Shop, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
-    let mut background = JoinSet::new();
-    for relay in shop.relays() {
-        background.spawn(relay.run(stopped.clone()));
-    }
-    for (db, job) in shop.jobs() {
-        background.spawn(job.run(db, stopped.clone()));
-    }
-    background
-}
-
-async fn drain(background: &mut JoinSet<()>) {
-    let all = async { while background.join_next().await.is_some() {} };
-    if tokio::time::timeout(BACKGROUND_GRACE, all).await.is_err() {
-        tracing::warn!("background tasks did not end in time; what they left will be taken up again");
-        background.abort_all();
     }
 }
 
-async fn stop_now(handle: &ServerHandle) {
-    handle.stop(false).await;
-}
-
-fn announce(public: SocketAddr, management: SocketAddr, started: Instant, database: &Database) {
-    let millis = started.elapsed().as_millis();
-    tracing::info!(%public, %management, millis, private_database = database.is_embedded(), "ready");
+fn announce(plan: &Plan, database: &Database) {
+    let millis = plan.started.elapsed().as_millis();
+    let Addresses { public, internal, management } = plan.addresses;
+    let private_database = database.is_embedded();
+    tracing::info!(%public, %internal, %management, millis, private_database, "ready");
     if std::io::stdout().is_terminal() {
-        say!("EShopz is ready after {millis} ms.");
-        if database.is_embedded() {
+        let names: Vec<&str> = plan.selected.iter().map(|module| module.name()).collect();
+        say!("EShopz is ready after {millis} ms: {}.", names.join(", "));
+        if private_database {
             say!("  database   a private PostgreSQL (set ESHOPZ_DATABASE_URL to use yours)");
         }
         say!("  try it     http://{public}/docs/");

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::cli::Settings;
 use crate::database::Database;
+use crate::modules::Module;
 use crate::verify::verify;
 
 /// Runs the command.
@@ -11,7 +12,7 @@ use crate::verify::verify;
 /// # Errors
 /// When the database cannot be reached.
 pub async fn run(json: bool, settings: &Settings) -> anyhow::Result<ExitCode> {
-    let database = Database::open_migrated(settings).await?;
+    let database = Database::open_migrated(settings, &Module::ALL).await?;
     let outcome = verify(&database, settings).await;
     database.close().await?;
     let report = outcome?;

@@ -18,15 +18,17 @@ pub fn describe(database: &DatabaseArgs, runtime: &RuntimeArgs, shop: &ShopArgs)
         "environment": format!("{:?}", runtime.environment).to_lowercase(),
         "database": {
             "urls": urls,
-            "private_server": !database.is_external(),
+            "private_server": !database.is_external(&Module::ALL),
             "data_dir": database.data_dir,
             "pool_per_module": database.database_pool,
             "wait_ms": database.database_wait_ms,
         },
         "redis_url": runtime.redis_url.as_deref().map(hide),
         "events": format!("{:?}", runtime.events).to_lowercase(),
-        "secrets": format!("{:?}", runtime.secrets).to_lowercase(),
+        "secrets": runtime.secrets.to_string(),
         "secret_key": runtime.secret_key.as_ref().map(|_| "***"),
+        "secret_key_previous": runtime.secret_key_previous.as_ref().map(|_| "***"),
+        "signing_keys": runtime.signing_keys.as_ref().map(|_| "***"),
         "payment": {
             "gateway": runtime.gateway().ok().map(|gateway| format!("{gateway:?}").to_lowercase()),
             "capture": format!("{:?}", runtime.payment_capture).to_lowercase(),
@@ -46,18 +48,22 @@ pub fn describe(database: &DatabaseArgs, runtime: &RuntimeArgs, shop: &ShopArgs)
     })
 }
 
-/// A URL without its password and without parameters, which may hold one too.
+/// A URL without its password and without parameters, which may hold one too. Whatever is not written as
+/// it should be is hidden whole: a password with a stray `?` or `@` must not show in parts.
 fn hide(url: &str) -> String {
-    let url = url.split('?').next().unwrap_or_default();
     let Some((scheme, rest)) = url.split_once("://") else { return "***".to_owned() };
-    match rest.rsplit_once('@') {
-        Some((credentials, host)) => {
-            let user = credentials.split(':').next().unwrap_or_default();
-            let mask = if credentials.contains(':') { ":***" } else { "" };
-            format!("{scheme}://{user}{mask}@{host}")
-        }
-        None => format!("{scheme}://{rest}"),
-    }
+    let (credentials, place) =
+        rest.rsplit_once('@').map_or((None, rest), |(credentials, place)| (Some(credentials), place));
+    let place = shown(place.split('?').next().unwrap_or_default(), "/:%[],");
+    let Some(credentials) = credentials else { return format!("{scheme}://{place}") };
+    let (user, mask) = credentials.split_once(':').map_or((credentials, ""), |(user, _)| (user, ":***"));
+    format!("{scheme}://{}{mask}@{place}", shown(user, "%"))
+}
+
+/// The text, if it is of letters, digits, `.`, `-`, `_` and these signs only.
+fn shown<'a>(text: &'a str, signs: &str) -> &'a str {
+    let plain = |sign: char| sign.is_ascii_alphanumeric() || ".-_".contains(sign) || signs.contains(sign);
+    if text.chars().all(plain) { text } else { "***" }
 }
 
 #[cfg(test)]
@@ -68,6 +74,9 @@ mod tests {
     fn passwords_are_hidden() {
         assert_eq!(hide("postgres://shop:p@ss:w@db:5432/shop"), "postgres://shop:***@db:5432/shop");
         assert_eq!(hide("postgres://db/shop?password=x"), "postgres://db/shop");
+        assert_eq!(hide("postgres://shop:pa?ss@db/shop?sslmode=x"), "postgres://shop:***@db/shop");
+        assert_eq!(hide("postgres://db/shop?password=a@b/c"), "postgres://***@b/c");
+        assert_eq!(hide("postgres://me@%2Ftmp%2Fpg/shop"), "postgres://me@%2Ftmp%2Fpg/shop");
         assert_eq!(hide("redis://:secret@cache:6379"), "redis://:***@cache:6379");
         assert_eq!(hide("host=db password=x"), "***");
     }
