@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ResourceDef, Server, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, web};
@@ -52,7 +53,13 @@ pub struct PublicListener {
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub fn public(shop: &Shop, modules: &[Module], listener: PublicListener) -> anyhow::Result<Server> {
+pub fn public(
+    shop: &Shop,
+    modules: &[Module],
+    listener: PublicListener,
+    readiness: &Readiness,
+) -> anyhow::Result<Server> {
+    let readiness = web::Data::new(readiness.clone());
     let document = openapi::document(modules);
     let paths = web::Data::new(KnownPaths::new(&document));
     let text = web::Bytes::from(openapi::to_json(&document)?);
@@ -64,10 +71,12 @@ pub fn public(shop: &Shop, modules: &[Module], listener: PublicListener) -> anyh
         let shop = shop.clone();
         App::new()
             .wrap(from_fn(limit_clients))
+            .wrap(from_fn(let_go))
             .wrap(from_fn(request_context))
             .app_data(authenticator.clone())
             .app_data(paths.clone())
             .app_data(limit.clone())
+            .app_data(readiness.clone())
             .into_utoipa_app()
             .configure(|cfg| shop.configure(cfg))
             .into_app()
@@ -149,6 +158,20 @@ fn swagger_config() -> Config<'static> {
         .default_models_expand_depth(0)
         .filter(true)
         .deep_linking(true)
+}
+
+/// From the moment when the process leaves, each connection ends with its answer, so that no proxy keeps one
+/// for a request which would then be lost.
+async fn let_go(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let mut response = next.call(req).await?;
+    let readiness = response.request().app_data::<web::Data<Readiness>>();
+    if readiness.is_some_and(|readiness| !readiness.get()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
 }
 
 /// Refuses a client that asks too often, when the limit is on.

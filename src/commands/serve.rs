@@ -75,7 +75,7 @@ async fn serve(plan: &Plan, database: &Database, signals: &mut StopSignals) -> a
     let management_handle = management.handle();
     let management = tokio::spawn(management);
     let outcome = tokio::select! {
-        running = Running::start(plan, database) => match running {
+        running = Running::start(plan, database, &readiness) => match running {
             Ok(running) => {
                 readiness.set(true);
                 announce(plan, database);
@@ -101,7 +101,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(plan: &Plan, database: &Database) -> anyhow::Result<Self> {
+    async fn start(plan: &Plan, database: &Database, readiness: &Readiness) -> anyhow::Result<Self> {
         prepare_database(plan, database).await?;
         let keys = service_keys(plan, database).await?;
         let neighbours = Neighbours::new(&plan.neighbours, &plan.selected, &keys)?;
@@ -117,7 +117,7 @@ impl Running {
             plan.args.workers(),
             grace(plan),
         )?;
-        let public = server::public(&shop, &plan.selected, listener(plan, &shop))?;
+        let public = server::public(&shop, &plan.selected, listener(plan, &shop), readiness)?;
         let public_handle = public.handle();
         let public = tokio::spawn(public);
         let looks = Duration::from_secs(plan.args.secrets_refresh_seconds);
