@@ -11,6 +11,7 @@ use eshopz::cli::Cli;
 use eshopz::compose::compose;
 use eshopz::database::Database;
 use eshopz::modules::Module;
+use eshopz::neighbours::Neighbours;
 use serde_json::Value;
 
 const GRAPH: &str = "docs/module-graph.txt";
@@ -75,6 +76,7 @@ fn modules_depend_on_contracts_and_never_on_implementations() {
             "" | "testkit" => true,
             "kernel" => false,
             "platform" => dependency == "kernel",
+            "aws" => matches!(dependency, "kernel" | "platform"),
             api if api.ends_with("-api") => dependency == "kernel",
             _ => {
                 matches!(dependency, "kernel" | "platform")
@@ -157,10 +159,13 @@ fn the_binary_knows_every_module() {
 async fn subscriptions_point_down() {
     let cli =
         Cli::try_parse_from(["eshopz", "config", "--database-url", "postgres://nobody@127.0.0.1:1/none"]).unwrap();
-    let database = Database::open(&cli.settings).await.unwrap();
-    let shop = compose(&database, &cli.settings).unwrap();
+    let database = Database::open(&cli.settings, &Module::ALL).await.unwrap();
+    let shop = compose(&database, &cli.settings, &Module::ALL, &Neighbours::none()).unwrap();
     let mut heard = 0;
     for (module, listeners) in shop.listeners() {
+        let constants: Vec<_> = module.subscriptions().iter().map(|one| (one.listener, one.events)).collect();
+        let built: Vec<_> = listeners.iter().map(|one| (one.name(), one.events())).collect();
+        assert_eq!(constants, built, "{module}: a process that does not run it would not know its listeners");
         for listener in listeners {
             assert!(listener.name().starts_with(&format!("{module}.")), "{module} has {}", listener.name());
             for event in listener.events() {
@@ -171,6 +176,7 @@ async fn subscriptions_point_down() {
             }
         }
     }
+    assert_eq!(heard, eshopz::modules::subscriptions().pairs().count(), "a module has listeners that it does not build");
     assert!(heard > 0);
 }
 
@@ -215,7 +221,8 @@ fn every_problem_code_is_in_the_catalogue() {
     let mut missing = BTreeSet::new();
     for (path, text) in sources() {
         for constructor in constructors {
-            for rest in text.split(constructor).skip(1) {
+            let shipped = text.split("#[cfg(test)]").next().unwrap();
+            for rest in shipped.split(constructor).skip(1) {
                 let Some(literal) = rest.trim_start().strip_prefix('"') else { continue };
                 let code = literal.split('"').next().unwrap();
                 if !known.contains(code) {
@@ -225,4 +232,23 @@ fn every_problem_code_is_in_the_catalogue() {
         }
     }
     assert!(missing.is_empty(), "not in a PROBLEMS catalogue: {missing:?}");
+}
+
+/// A topic gets the events that are in these lists, and no others.
+#[test]
+fn every_event_is_in_its_modules_list() {
+    let mut told = BTreeSet::new();
+    for (path, text) in sources() {
+        let Some(module) = path.strip_prefix("modules/").and_then(|rest| rest.split_once("/api/")) else { continue };
+        let names = text.match_indices(".v1\"").map(|(end, _)| {
+            let begin = text[..end].rfind('"').unwrap() + 1;
+            format!("{}.v1", &text[begin..end])
+        });
+        told.extend(names.map(|name| (module.0.to_owned(), name)));
+    }
+    let listed: BTreeSet<(String, String)> = Module::ALL
+        .into_iter()
+        .flat_map(|module| module.events().iter().map(move |event| (module.name().to_owned(), (*event).to_owned())))
+        .collect();
+    assert_eq!(told, listed);
 }
