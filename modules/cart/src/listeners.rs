@@ -9,8 +9,7 @@ use eshopz_user_api::UserDeleted;
 
 use crate::service::CartService;
 
-const FORGET_CUSTOMER: Subscription =
-    Subscription { listener: "cart.forget_customer", events: &[UserDeleted::NAME] };
+const FORGET_CUSTOMER: Subscription = Subscription { listener: "cart.forget_customer", events: &[UserDeleted::NAME] };
 
 /// What the module listens to, wherever it runs.
 pub const SUBSCRIPTIONS: &[Subscription] = &[FORGET_CUSTOMER];

@@ -30,8 +30,22 @@ pub enum OrderError {
     AdminFilter,
     /// Another process had the effect of this idempotency key a moment ago.
     KeyInUse,
+    /// The order is placed; what is left to do needs somebody who is away.
+    Unfinished(Box<OrderError>),
     /// An event names an order that was never placed.
     UnknownOrder(uuid::Uuid),
+}
+
+impl OrderError {
+    /// Whether the same call may succeed in a moment, since somebody is away.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_passing(),
+            Self::Neighbour(fault) => fault.kind == FaultKind::Unavailable,
+            Self::Unfinished(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<OrderError> for Fault {
@@ -67,6 +81,12 @@ impl From<OrderError> for Fault {
                 fault.retry_after = Some(1);
                 fault
             }
+            OrderError::Unfinished(error) => Self::unavailable(
+                "The order is placed, but not all of it can be done now. Repeat the request with the same \
+                 Idempotency-Key in a moment for its answer.",
+                1,
+            )
+            .caused_by(error.to_string()),
             OrderError::UnknownOrder(id) => Self::internal(format!("there is no order {id}")),
         }
     }

@@ -11,11 +11,15 @@ mod checkout;
 mod fakes;
 #[path = "it/listing.rs"]
 mod listing;
+#[path = "it/neighbours.rs"]
+mod neighbours;
 #[path = "it/recovery.rs"]
 mod recovery;
 #[path = "it/refusals.rs"]
 mod refusals;
 #[path = "it/shop.rs"]
 mod shop;
+#[path = "it/trouble.rs"]
+mod trouble;
 #[path = "it/twins.rs"]
 mod twins;

@@ -22,7 +22,7 @@ impl PaymentApi for InProcess {
     async fn confirm(&self, payment: PaymentId, payment_method: &str) -> Result<PaymentSummary, Fault> {
         let (service, method) = (Arc::clone(&self.0), payment_method.to_owned());
         let task = async move { service.confirm(payment, &method, None).await.map(|payment| payment.summary()) };
-        let outcome = tokio::spawn(context::carry(task)).await;
+        let outcome = self.0.db.tasks().spawn(context::carry(task)).await;
         Ok(outcome.map_err(|error| Fault::internal("the attempt's task failed").caused_by(error))??)
     }
 
@@ -33,7 +33,7 @@ impl PaymentApi for InProcess {
     async fn undo(&self, order: OrderId, reason: &str) -> Result<PaymentSummary, Fault> {
         let (service, reason) = (Arc::clone(&self.0), reason.to_owned());
         let task = async move { service.undo(order, &reason).await };
-        let outcome = tokio::spawn(context::carry(task)).await;
+        let outcome = self.0.db.tasks().spawn(context::carry(task)).await;
         Ok(outcome.map_err(|error| Fault::internal("the undoing's task failed").caused_by(error))??)
     }
 }

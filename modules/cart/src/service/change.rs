@@ -47,14 +47,14 @@ impl CartService {
     ) -> Result<Added, CartError> {
         let found = self.find_open(id, holder, if_match).await?;
         self.must_fit(quantity)?;
-        let mut today = self.snapshots(&found, Some(variant)).await?;
+        let today = self.snapshots(&found, Some(variant)).await?;
         let snapshot = today.sellable(variant).ok_or(CartError::UnknownVariant)?;
         let new = CartItem::of(found.cart.id, snapshot, quantity);
         let new_id = new.id;
         let filled = self.commit(&found, holder, if_match, &today, &Change::Add(new)).await?;
         let line = filled.items.iter().find(|item| item.variant_id == variant.uuid());
         let item = line.map_or(new_id, |line| line.id);
-        let cart = self.show(filled, &mut today).await?;
+        let cart = self.show(filled, today).await;
         Ok(Added { cart, item: item.into(), created: item == new_id })
     }
 
@@ -146,17 +146,20 @@ impl CartService {
         found: FilledCart,
         holder: &Holder,
         if_match: &IfMatch,
-        mut today: Snapshots,
+        today: Snapshots,
         change: Change,
     ) -> Result<PricedCart, CartError> {
         let filled = self.commit(&found, holder, if_match, &today, &change).await?;
-        self.show(filled, &mut today).await
+        Ok(self.show(filled, today).await)
     }
 
-    /// The changed cart. Lines that somebody else added meanwhile are looked up now.
-    pub(super) async fn show(&self, filled: FilledCart, today: &mut Snapshots) -> Result<PricedCart, CartError> {
-        self.complete(today, filled.variant_ids()).await?;
-        Ok(self.price(filled, today, None))
+    /// The changed cart. Lines that somebody else added meanwhile are looked up now; if that fails they are
+    /// shown as they were added. An error would have the client repeat a change that is done.
+    async fn show(&self, filled: FilledCart, mut today: Snapshots) -> PricedCart {
+        if let Err(error) = self.complete(&mut today, filled.variant_ids()).await {
+            tracing::warn!(cart = %filled.cart.id, %error, "some lines are shown without today's price and stock");
+        }
+        self.price(filled, &today, None)
     }
 
     /// One transaction: lock and count up, change the lines, check what has come of it.

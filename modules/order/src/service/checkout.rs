@@ -139,9 +139,16 @@ impl OrderService {
             .as_ref()
             .is_some_and(|winner| winner.order_id() == draft.order && winner.status != OrderStatus::Cancelled);
         if found.is_some() && !shared {
-            self.products.release(draft.order).await?;
+            self.let_go(draft.order).await;
         }
         found.ok_or(OrderError::KeyInUse)
+    }
+
+    /// Frees what an attempt that lost has reserved; if it cannot be done now, time does it.
+    async fn let_go(&self, order: OrderId) {
+        if let Err(error) = self.products.release(order).await {
+            tracing::warn!(%order, %error, "a reservation that nobody needs stays until its deadline");
+        }
     }
 
     pub(super) async fn order_of_cart(&self, cart: CartId) -> Result<Option<OrderRow>, OrderError> {

@@ -1,7 +1,5 @@
 //! Placing an order: the three phases in a row, and what a repetition finds.
 
-use std::collections::HashMap;
-
 use eshopz_kernel::{CartId, Fault, FaultKind, Money};
 use eshopz_payment_api::PaymentSummary;
 use eshopz_platform::idempotency::{self, Claim};
@@ -44,7 +42,7 @@ impl OrderService {
     ///
     /// # Errors
     /// 404 for the cart; `cart_empty`, `cart_changed`, `insufficient_stock`; a missing email. Nothing
-    /// was placed then.
+    /// was placed then. 503 when a neighbour is away: the same again with the same key goes on from there.
     pub async fn place(&self, command: PlaceOrder, claim: &Claim, resumed: Option<Uuid>) -> Result<Placed, OrderError> {
         if command.buyer.customer.is_none() && command.email.is_none() {
             return Err(OrderError::EmailRequired);
@@ -87,7 +85,8 @@ impl OrderService {
         self.conclude(order, command, token, created).await
     }
 
-    /// Phase three. The order stands whatever happens here: what fails now is done by the listeners.
+    /// Phase three. The order stands whatever happens here: what fails now is done by the listeners. But
+    /// while a neighbour is away its answer would be a guess, so there is none: a repetition has it.
     async fn conclude(
         &self,
         order: OrderRow,
@@ -95,16 +94,11 @@ impl OrderService {
         token: Option<String>,
         created: bool,
     ) -> Result<Placed, OrderError> {
-        let (order, payment) = match self.finish(order.clone(), None).await {
-            Ok(finished) => finished,
-            Err(error) => {
-                tracing::warn!(order = %order.number, %error, "the order is placed but not finished; a listener will");
-                (order, None)
-            }
-        };
+        let finished = self.finish(order.clone(), None).await;
+        let (order, payment) = or_later(&order, finished)?.unwrap_or_else(|| (order, None));
         let (order, payment, refused) = match &command.payment_method {
             Some(method) if order.status == OrderStatus::PendingPayment && order.finished_at.is_some() => {
-                self.pay(order, method).await
+                self.pay(order, method).await?
             }
             _ => (order, payment, None),
         };
@@ -114,22 +108,19 @@ impl OrderService {
 
     /// Confirms the payment. A refusal is the buyer's to hear; whatever else goes wrong shows in the
     /// payment's status, and the order becomes paid by the payment's event.
-    async fn pay(&self, order: OrderRow, method: &str) -> (OrderRow, Option<PaymentSummary>, Option<Fault>) {
+    async fn pay(&self, order: OrderRow, method: &str) -> Result<Paid, OrderError> {
         match self.payments.confirm(order.payment(), method).await {
-            Ok(payment) if payment.status.is_secured() => match self.settle(order.order_id(), None).await {
-                Ok(settled) => (settled, Some(payment), None),
-                Err(error) => {
-                    tracing::warn!(order = %order.number, %error, "paid, but not noted yet; the payment's event will");
-                    (order, Some(payment), None)
-                }
-            },
-            Ok(payment) => (order, Some(payment), None),
+            Ok(payment) if payment.status.is_secured() => {
+                let settled = self.settle(order.order_id(), None).await;
+                Ok((or_later(&order, settled)?.unwrap_or(order), Some(payment), None))
+            }
+            Ok(payment) => Ok((order, Some(payment), None)),
             Err(fault) if matches!(fault.kind, FaultKind::PaymentDeclined | FaultKind::Invalid) => {
-                (order, None, Some(fault))
+                Ok((order, None, Some(fault)))
             }
             Err(fault) => {
-                tracing::warn!(order = %order.number, error = %fault, "the payment could not be confirmed now");
-                (order, None, None)
+                or_later(&order, Err::<(), _>(fault.into()))?;
+                Ok((order, None, None))
             }
         }
     }
@@ -140,15 +131,27 @@ impl OrderService {
             store::lines_of(&mut conn, &[order.id]).await?
         };
         let payment = match payment {
-            Some(payment) => payment,
+            Some(payment) => Some(payment),
             None => {
-                let known = self.payments_of(std::slice::from_ref(&order)).await.unwrap_or_else(|error| {
-                    tracing::warn!(order = %order.number, %error, "the payment's state cannot be had now");
-                    HashMap::new()
-                });
-                known.into_values().next().unwrap_or_else(|| no_payment_yet(&order))
+                let known = self.payments_of(std::slice::from_ref(&order)).await;
+                or_later(&order, known)?.and_then(|known| known.into_values().next())
             }
         };
-        Ok(OrderDetails { order, lines, payment })
+        Ok(OrderDetails { payment: payment.unwrap_or_else(|| no_payment_yet(&order)), order, lines })
+    }
+}
+
+/// An order after its payment was tried: with the payment if it is known, and why it was refused.
+type Paid = (OrderRow, Option<PaymentSummary>, Option<Fault>);
+
+/// What a placed order can do without for now; an error only if a repetition will have it.
+fn or_later<T>(order: &OrderRow, outcome: Result<T, OrderError>) -> Result<Option<T>, OrderError> {
+    match outcome {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.is_passing() => Err(OrderError::Unfinished(Box::new(error))),
+        Err(error) => {
+            tracing::warn!(order = %order.number, %error, "the order is placed but not finished; a listener will");
+            Ok(None)
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The neighbours, in memory: each keeps its contract's promises, and can be made to fail.
+//! The neighbours, in memory: each keeps its contract's promises.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,10 +39,6 @@ pub struct World {
     pub payments: HashMap<OrderId, PaymentSummary>,
     pub payers: HashMap<OrderId, Option<String>>,
     pub undone: Vec<OrderId>,
-    /// `payments.create` answers 503.
-    pub payments_down: bool,
-    /// `products.release` answers 503.
-    pub stock_down: bool,
 }
 
 #[derive(Debug, Default)]
@@ -175,11 +171,7 @@ impl ProductApi for Neighbours {
     }
 
     async fn release(&self, order: OrderId) -> Result<(), Fault> {
-        let mut world = self.world();
-        if world.stock_down {
-            return Err(Fault::unavailable("the stock cannot be reached", 1));
-        }
-        world.free(order);
+        self.world().free(order);
         Ok(())
     }
 }
@@ -205,9 +197,6 @@ impl PaymentApi for Neighbours {
     async fn create(&self, command: CreatePayment) -> Result<PaymentSummary, Fault> {
         tokio::task::yield_now().await;
         let mut world = self.world();
-        if world.payments_down {
-            return Err(Fault::unavailable("payments cannot be reached", 1));
-        }
         world.payers.insert(command.order_id, command.payer_token_hash.clone());
         let made = PaymentSummary {
             id: command.payment_id,

@@ -2,27 +2,38 @@
 
 use std::time::Duration;
 
+use eshopz_kernel::OrderId;
 use eshopz_order::OrderSettings;
 use eshopz_payment_api::PaymentStatus;
 use serde_json::{Value, json};
 
 use crate::shop::{Shop, id_of, order_of, path, text};
 
+/// As an admin, who needs no token.
+async fn cancel(shop: &Shop, order: OrderId) {
+    let admin = shop.app.identity.admin();
+    let path = format!("/api/v1/orders/{order}/cancel");
+    let answer = shop.post(&path, &vec![("authorization", &admin)], json!({})).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
 #[tokio::test]
 async fn a_listener_finishes_what_a_request_could_not() {
     let shop = Shop::open().await;
     let cart = shop.guest_cart(&[(shop.near.variant(1_000, 5), 1)]);
-    shop.near.world().payments_down = true;
+    shop.way.block("payments.create");
+    let answer = shop.place_as_guest("k", order_of(cart)).await;
+    assert_eq!(answer.status, 503, "{}", answer.text);
+    assert_eq!(shop.count("SELECT count(*) FROM orders.orders WHERE finished_at IS NULL").await, 1);
+
+    shop.way.clear();
+    shop.deliver_own_events().await;
+    assert_eq!(shop.count("SELECT count(*) FROM orders.orders WHERE finished_at IS NULL").await, 0);
     let answer = shop.place_as_guest("k", order_of(cart)).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     let order = answer.json();
     assert_eq!(order["payment"]["status"], "requires_payment_method");
     assert_eq!(order["payment"]["amount"], order["totals"]["total"]);
-    assert_eq!(shop.count("SELECT count(*) FROM orders.orders WHERE finished_at IS NULL").await, 1);
-
-    shop.near.world().payments_down = false;
-    shop.deliver_own_events().await;
-    assert_eq!(shop.count("SELECT count(*) FROM orders.orders WHERE finished_at IS NULL").await, 0);
     assert_eq!(shop.near.payment(id_of(&order)).id.to_string(), order["payment"]["id"].as_str().unwrap());
     assert_eq!(shop.near.world().payers[&id_of(&order)].as_ref().map(String::len), Some(64));
     assert_eq!(shop.near.world().carts[&cart].checkout.ordered_as, Some(id_of(&order)));
@@ -53,13 +64,13 @@ async fn a_cancellation_is_undone_once_the_stock_can_be_reached() {
     let shop = Shop::open().await;
     let mug = shop.near.variant(1_000, 5);
     let order = shop.place_as_guest("k", order_of(shop.guest_cart(&[(mug, 2)]))).await.json();
-    shop.near.world().stock_down = true;
+    shop.way.block("products.release");
     let guest = vec![("x-order-token", text(&order, "token"))];
     let answer = shop.post(&path(&order, "/cancel"), &guest, json!({})).await;
     assert_eq!((answer.status, text(&answer.json(), "status")), (200, "cancelled"));
     // The money did not wait for the stock.
     assert_eq!((answer.json()["payment"]["status"].clone(), shop.near.available(mug)), (json!("cancelled"), 3));
-    shop.near.world().stock_down = false;
+    shop.way.clear();
     shop.deliver_own_events().await;
     assert_eq!(shop.near.available(mug), 5);
     assert_eq!(shop.count("SELECT count(*) FROM orders.orders WHERE undone_at IS NOT NULL").await, 1);
@@ -68,15 +79,15 @@ async fn a_cancellation_is_undone_once_the_stock_can_be_reached() {
 #[tokio::test]
 async fn an_order_cancelled_before_it_was_finished_can_never_be_paid() {
     let shop = Shop::open().await;
-    shop.near.world().payments_down = true;
+    shop.way.block("payments.create");
     let cart = shop.guest_cart(&[(shop.near.variant(1_000, 5), 1)]);
-    let order = shop.place_as_guest("k", order_of(cart)).await.json();
-    let guest = vec![("x-order-token", text(&order, "token"))];
-    shop.post(&path(&order, "/cancel"), &guest, json!({})).await;
+    assert_eq!(shop.place_as_guest("k", order_of(cart)).await.status, 503);
+    let order = shop.only_order().await;
+    cancel(&shop, order).await;
     assert_eq!(shop.count("SELECT count(*) FROM orders.orders WHERE undone_at IS NULL").await, 1);
-    shop.near.world().payments_down = false;
+    shop.way.clear();
     shop.deliver_own_events().await;
-    assert_eq!(shop.near.payment(id_of(&order)).status, PaymentStatus::Cancelled);
+    assert_eq!(shop.near.payment(order).status, PaymentStatus::Cancelled);
     assert_eq!(shop.count("SELECT count(*) FROM orders.orders WHERE undone_at IS NULL").await, 0);
 }
 
@@ -113,11 +124,11 @@ async fn unpaid_orders_expire_unless_they_are_paid_after_all() {
 async fn a_job_picks_up_what_everybody_has_left() {
     let shop = Shop::open().await;
     let mug = shop.near.variant(1_000, 5);
-    shop.near.world().payments_down = true;
-    let order = shop.place_as_guest("a", order_of(shop.guest_cart(&[(mug, 1)]))).await.json();
-    let cancelled = shop.place_as_guest("b", order_of(shop.guest_cart(&[(mug, 1)]))).await.json();
-    let guest = vec![("x-order-token", text(&cancelled, "token"))];
-    shop.post(&path(&cancelled, "/cancel"), &guest, json!({})).await;
+    shop.way.block("payments.create");
+    shop.place_as_guest("a", order_of(shop.guest_cart(&[(mug, 1)]))).await;
+    cancel(&shop, shop.only_order().await).await;
+    let cart = shop.guest_cart(&[(mug, 1)]);
+    shop.place_as_guest("b", order_of(cart)).await;
     shop.sql(
         "UPDATE orders.orders SET placed_at = placed_at - interval '2 minutes', \
          cancelled_at = cancelled_at - interval '2 minutes'",
@@ -126,7 +137,7 @@ async fn a_job_picks_up_what_everybody_has_left() {
     let found: Vec<_> = shop.module.verify().await.unwrap().findings.iter().map(|found| found.check).collect();
     assert_eq!(found, ["order_finished", "order_finished", "order_undone"]);
 
-    shop.near.world().payments_down = false;
-    shop.work_until(|near| near.available(mug) == 4 && near.world().payments.contains_key(&id_of(&order))).await;
+    shop.way.clear();
+    shop.work_until(|near| near.available(mug) == 4 && near.world().carts[&cart].checkout.ordered_as.is_some()).await;
     assert_eq!(shop.module.verify().await.unwrap().findings, []);
 }

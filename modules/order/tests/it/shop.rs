@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::fakes::Neighbours;
+use crate::trouble::Way;
 
 pub struct Shop {
     pub db: TestDb,
     pub pool: Db,
     pub app: TestApp,
     pub near: Arc<Neighbours>,
+    pub way: Arc<Way>,
     pub module: OrderModule,
 }
 
@@ -35,17 +37,18 @@ impl Shop {
     pub async fn open_with(settings: OrderSettings) -> Self {
         let db = TestDb::new(&["order"]).await;
         let (pool, near) = (db.db("orders"), Arc::new(Neighbours::default()));
+        let way = Arc::new(Way::to(near.clone()));
         let module = OrderModule::new(OrderDeps {
             db: pool.clone(),
-            users: near.clone(),
-            products: near.clone(),
-            carts: near.clone(),
-            payments: near.clone(),
+            users: way.clone(),
+            products: way.clone(),
+            carts: way.clone(),
+            payments: way.clone(),
             settings,
         });
         let served = module.clone();
         let app = TestApp::start(move |cfg| served.configure(cfg)).await.unwrap();
-        Self { db, pool, app, near, module }
+        Self { db, pool, app, near, way, module }
     }
 
     pub fn guest_cart(&self, lines: &[(VariantId, i64)]) -> CartId {
@@ -137,6 +140,12 @@ impl Shop {
         for job in jobs {
             job.await.unwrap();
         }
+    }
+
+    /// The order that is there when there is one.
+    pub async fn only_order(&self) -> OrderId {
+        let row = self.db.owner().await.query_one("SELECT id::text FROM orders.orders", &[]).await.unwrap();
+        row.get::<_, String>(0).parse().unwrap()
     }
 
     pub async fn sql(&self, statement: &str) {
