@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{admin, catalog, events, migrate, openapi, seed, serve, verify};
+use crate::commands::{admin, catalog, events, keys, migrate, openapi, seed, serve, verify};
 use crate::config::{DatabaseArgs, RuntimeArgs, ServeArgs, ShopArgs};
 use crate::secrets::{self, Fetched};
 use crate::{config, modules, telemetry};
@@ -58,6 +58,11 @@ pub enum Command {
     Admin {
         #[command(subcommand)]
         action: admin::AdminCommand,
+    },
+    /// Manage the keys that sign access tokens.
+    Keys {
+        #[command(subcommand)]
+        action: keys::KeysCommand,
     },
     /// Fill the shop with made-up data.
     Seed {
@@ -122,6 +127,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Openapi(args) => openapi::run(&args)?,
         Command::Catalog { action } => return catalog::run(action, &settings).await,
         Command::Admin { action } => admin::run(action, &settings).await?,
+        Command::Keys { action } => keys::run(action, &settings).await?,
         Command::Seed { action } => seed::run(action, &settings).await?,
         Command::Events { action } => events::run(action, &settings).await?,
         Command::Verify { json } => return verify::run(json, &settings).await,

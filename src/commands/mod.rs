@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod catalog;
 pub mod events;
+pub mod keys;
 pub mod migrate;
 pub mod openapi;
 pub mod progress;

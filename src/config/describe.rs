@@ -54,10 +54,18 @@ fn hide(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "***".to_owned() };
     let (credentials, place) =
         rest.rsplit_once('@').map_or((None, rest), |(credentials, place)| (Some(credentials), place));
-    let place = shown(place.split('?').next().unwrap_or_default(), "/:%[],");
+    let place = place.split('?').next().unwrap_or_default();
+    let place = if has_ports(place) { shown(place, "/:%[],") } else { "***" };
     let Some(credentials) = credentials else { return format!("{scheme}://{place}") };
     let (user, mask) = credentials.split_once(':').map_or((credentials, ""), |(user, _)| (user, ":***"));
     format!("{scheme}://{}{mask}@{place}", shown(user, "%"))
+}
+
+/// Whether what stands where ports do is of digits; else it may be what came after a password's colon.
+fn has_ports(place: &str) -> bool {
+    let hosts = place.split('/').next().unwrap_or_default();
+    let port = |host: &str| host.rsplit_once(':').is_none_or(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+    hosts.split(',').all(|host| host.ends_with(']') || port(host))
 }
 
 /// The text, if it is of letters, digits, `.`, `-`, `_` and these signs only.
@@ -77,6 +85,8 @@ mod tests {
         assert_eq!(hide("postgres://shop:pa?ss@db/shop?sslmode=x"), "postgres://shop:***@db/shop");
         assert_eq!(hide("postgres://db/shop?password=a@b/c"), "postgres://***@b/c");
         assert_eq!(hide("postgres://me@%2Ftmp%2Fpg/shop"), "postgres://me@%2Ftmp%2Fpg/shop");
+        assert_eq!(hide("postgres://shop:x@[::1]:5432,db:5433/shop"), "postgres://shop:***@[::1]:5432,db:5433/shop");
+        assert_eq!(hide("postgres://shop:x@db:secret/shop"), "postgres://shop:***@***");
         assert_eq!(hide("redis://:secret@cache:6379"), "redis://:***@cache:6379");
         assert_eq!(hide("host=db password=x"), "***");
     }

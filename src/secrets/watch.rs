@@ -74,8 +74,8 @@ impl Watch {
                 "failed"
             }
         };
-        metrics::counter!("eshopz_secrets_looks_total", "outcome" => outcome).increment(1);
         self.hand_out().await;
+        metrics::counter!("eshopz_secrets_looks_total", "outcome" => outcome).increment(1);
     }
 
     /// To everybody who has not got them yet, also those whom an earlier look failed with.
