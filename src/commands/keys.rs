@@ -13,11 +13,11 @@ use crate::modules::Module;
 
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Make a new key, which takes over in some minutes. Nobody is signed out.
+    /// Make a new key, which takes over in half a minute. Nobody is signed out.
     Rotate,
     /// List the keys that are published.
     List,
-    /// Withdraw a key that may have been stolen, at once. Its tokens are refused within two minutes; who holds one
+    /// Withdraw a key that may have been stolen, at once. Its tokens are refused within half a minute; who holds one
     /// stays signed in by the refresh token.
     Revoke {
         /// The key's name in the list.
@@ -52,7 +52,7 @@ async fn act(action: KeysCommand, database: &Database, settings: &Settings) -> a
         }
         KeysCommand::Revoke { kid } => {
             let revoked = users.revoke_key(&kid).await?;
-            say!("{} is revoked; its tokens are refused within two minutes", revoked.kid);
+            say!("{} is revoked; its tokens are refused within half a minute", revoked.kid);
             if let Some(successor) = revoked.successor {
                 say!("{successor} signs from now on");
             }

@@ -116,7 +116,7 @@ impl UserModule {
         self.service.create_admin(email, password.to_owned()).await
     }
 
-    /// Makes a new key for access tokens, which takes over by itself in some minutes; nobody is signed
+    /// Makes a new key for access tokens, which takes over by itself in half a minute; nobody is signed
     /// out. While one is on its way no other is made.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl UserModule {
         self.service.keyring.rotate().await
     }
 
-    /// Withdraws a key that somebody may have stolen. Its tokens are refused everywhere within two minutes;
+    /// Withdraws a key that somebody may have stolen. Its tokens are refused everywhere within half a minute;
     /// who holds one needs his refresh token, and stays signed in by it.
     ///
     /// # Errors
@@ -153,7 +153,7 @@ impl UserModule {
     }
 
     /// Takes other keys that the operator gives, [`parse_signing_keys`], as a secret store hands them out
-    /// after a rotation there. One that was not among those before is published for some minutes before
+    /// after a rotation there. One that was not among those before is published for half a minute before
     /// it signs, and those that are gone until their tokens have expired.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ impl Default for UserSettings {
             key_secret: String::new(),
             previous_key_secrets: Vec::new(),
             signing_keys: Vec::new(),
-            key_refresh: MINUTE,
+            key_refresh: Duration::from_secs(10),
             sign_in_failures_per_account: Limit::new(10, MINUTE * 15),
             sign_in_failures_per_address: Limit::new(100, MINUTE * 15),
             // Whole offices register from one address.

@@ -15,6 +15,10 @@ mod profile;
 mod recovery;
 #[path = "it/registration.rs"]
 mod registration;
+#[path = "it/revocation.rs"]
+mod revocation;
+#[path = "it/rotation.rs"]
+mod rotation;
 #[path = "it/sessions.rs"]
 mod sessions;
 #[path = "it/shop.rs"]

@@ -148,15 +148,15 @@ impl TestApp {
         Self::serve(identity, Authenticator::new(issuer, session_copies(Redis::none())), configure)
     }
 
-    /// The same with the identity of a user module; `identity` of the app then signs for nobody.
+    /// The same with the tokens of a user module; `identity` of the app then signs for nobody.
     ///
     /// # Errors
     /// When no port can be bound.
-    pub async fn start_as<F>(identity: Arc<dyn Identity>, configure: F) -> std::io::Result<Self>
+    pub async fn start_as<F>(authenticator: Authenticator, configure: F) -> std::io::Result<Self>
     where
         F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
     {
-        Self::serve(TestIdentity::shared(), Authenticator::new(identity, session_copies(Redis::none())), configure)
+        Self::serve(TestIdentity::shared(), authenticator, configure)
     }
 
     fn serve<F>(identity: Arc<TestIdentity>, authenticator: Authenticator, configure: F) -> std::io::Result<Self>

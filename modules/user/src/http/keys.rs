@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::Service;
 
 /// No longer than others of the shop remember the keys: a new one is announced for a time that allows for it.
-const CACHED: &str = "public, max-age=60";
+const CACHED: &str = "public, max-age=10";
 
 /// A JSON Web Key Set (RFC 7517).
 #[derive(Serialize, ToSchema)]

@@ -109,7 +109,11 @@ mod tests {
 
     fn signing(ring: &Ring, now: Instant) -> String {
         let signer = ring.signer(now).unwrap();
-        ring.0.iter().find(|entry| entry.signer.as_deref().is_some_and(|own| std::ptr::eq(own, signer))).unwrap().public
+        ring.0
+            .iter()
+            .find(|entry| entry.signer.as_deref().is_some_and(|own| std::ptr::eq(own, signer)))
+            .unwrap()
+            .public
             .kid
             .clone()
     }
@@ -146,7 +150,7 @@ mod tests {
             (String::new(), "there is no key"),
             (secret.to_owned(), "key 1 does not begin"),
             (good.replace(END, ""), "key 1 has no"),
-            (format!("{good}{}", good.replace("MC", "*C")), "key 2 is not base64"),
+            (format!("{good}{}", good.replacen("\nM", "\n*", 1)), "key 2 is not base64"),
             (format!("{BEGIN}\n{}\n{END}", STANDARD.encode(&der[2..])), "key 1 is no Ed25519 key"),
             (good.replace("PRIVATE", "EC PRIVATE"), "key 1 does not begin"),
             (good.repeat(2), "key 2 was given before"),

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use eshopz_kernel::{Fault, Role, SessionId};
-use eshopz_platform::auth::{Identity, PublicKey};
-use eshopz_platform::cache::Counters;
+use eshopz_platform::auth::{Authenticator, Identity, PublicKey, SessionCopies, session_copies};
+use eshopz_platform::cache::{Counters, Redis};
 use eshopz_testkit::db::TestDb;
 use eshopz_testkit::{TestAnswer, TestApp};
 use eshopz_user::{Mail, Mailer, UserDeps, UserModule, UserSettings};
@@ -71,7 +71,7 @@ pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 /// The module's contract as the rest of the shop checks tokens by it.
-struct Issuer(Arc<dyn UserApi>);
+pub struct Issuer(pub Arc<dyn UserApi>);
 
 #[async_trait]
 impl Identity for Issuer {
@@ -97,8 +97,23 @@ pub fn settings() -> UserSettings {
 
 /// The module, as one more process on the same database would run it.
 pub fn module(base: &TestDb, mailer: Arc<dyn Mailer>, settings: UserSettings) -> UserModule {
-    let counters = Counters::new(None).unwrap();
-    UserModule::new(UserDeps { db: base.db("users"), counters, mailer, settings })
+    module_with(base, mailer, settings, session_copies(Redis::none()))
+}
+
+/// The same, with the copies of sessions of its process.
+pub fn module_with(
+    base: &TestDb,
+    mailer: Arc<dyn Mailer>,
+    settings: UserSettings,
+    sessions: SessionCopies,
+) -> UserModule {
+    let counters = Counters::new(Redis::none());
+    UserModule::new(UserDeps { db: base.db("users"), counters, sessions, mailer, settings })
+}
+
+/// What a process checks tokens with that asks this user module.
+pub fn authenticator(module: &UserModule, sessions: &SessionCopies) -> Authenticator {
+    Authenticator::new(Arc::new(Issuer(module.api())), sessions.clone())
 }
 
 /// The shop.
@@ -120,11 +135,22 @@ impl Shop {
     }
 
     pub async fn open_mailing(mailer: Arc<dyn Mailer>, letters: Arc<Letters>, settings: UserSettings) -> Self {
+        Self::open_sharing(Redis::none(), mailer, letters, settings).await
+    }
+
+    /// The shop with a Redis for its copies of sessions.
+    pub async fn open_sharing(
+        redis: Redis,
+        mailer: Arc<dyn Mailer>,
+        letters: Arc<Letters>,
+        settings: UserSettings,
+    ) -> Self {
         let base = TestDb::new(&["user"]).await;
-        let module = module(&base, mailer, settings);
+        let sessions = session_copies(redis);
+        let module = module_with(&base, mailer, settings, sessions.clone());
         module.prepare().await.unwrap();
         let configured = module.clone();
-        let app = TestApp::start_as(Arc::new(Issuer(module.api())), move |cfg| configured.configure(cfg)).await;
+        let app = TestApp::start_as(authenticator(&module, &sessions), move |cfg| configured.configure(cfg)).await;
         Self { app: app.unwrap(), module, letters, base }
     }
 

@@ -36,7 +36,7 @@ async fn a_token_says_who_and_for_how_long() {
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
 
     let jwks = shop.app.send("GET", "/.well-known/jwks.json", &[], None).await.unwrap();
-    assert_eq!((jwks.status, jwks.header("cache-control").as_str()), (200, "public, max-age=300"));
+    assert_eq!((jwks.status, jwks.header("cache-control").as_str()), (200, "public, max-age=10"));
     let keys = jwks.json()["keys"].as_array().unwrap().clone();
     assert_eq!(keys.len(), 1);
     assert_eq!(keys[0]["kid"], header["kid"]);

@@ -1,12 +1,12 @@
 //! The public keys, as this process knows them.
 //!
-//! - They are asked for again once they are [`FRESH`] old, in the background: the request that notices
+//! - They are asked for again once they are ten seconds old, in the background: the request that notices
 //!   goes on with those that are known.
-//! - A user module that does not answer signs nobody out: what is known stays good for [`KEPT`].
+//! - A user module that does not answer signs nobody out: what is known stays good for a day.
 //! - A key that the user module no longer lists goes with the next answer.
 //! - A token with a key that is not known has the keys asked for at once, but they are asked for once a
-//!   second at most ([`PAUSE`]), by one request for all, so made-up names cost the user module nothing.
-//!   That is enough: a new key is listed minutes before it signs (docs/adr/0012-key-rotation.md).
+//!   second at most, by one request for all, so made-up names cost the user module nothing.
+//!   That is enough: a new key is listed half a minute before it signs (docs/adr/0012-key-rotation.md).
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,15 +19,22 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::{Identity, invalid_token, outage, unreachable_issuer};
 use crate::context::carry;
 
-/// How old an answer may be before the next one is asked for, and before it proves that a key does not
-/// exist.
-const FRESH: Duration = Duration::from_secs(60);
-/// How long keys are good when no newer answer can be had.
-const KEPT: Duration = Duration::from_secs(86_400);
-/// Between two questions.
-const PAUSE: Duration = Duration::from_secs(1);
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+#[derive(Clone, Copy)]
+struct Times {
+    /// How old an answer may be before the next one is asked for, and before it proves that a key does
+    /// not exist.
+    fresh: Duration,
+    /// How long keys are good when no newer answer can be had.
+    kept: Duration,
+    /// Between two questions.
+    pause: Duration,
+}
+
+const TIMES: Times =
+    Times { fresh: Duration::from_secs(10), kept: Duration::from_secs(86_400), pause: Duration::from_secs(1) };
 
 /// An answer of the user module.
 struct Known {
@@ -36,14 +43,9 @@ struct Known {
     since: Instant,
 }
 
-impl Known {
-    fn is_fresh(&self) -> bool {
-        self.since.elapsed() < FRESH
-    }
-}
-
 pub(super) struct VerificationKeys {
     identity: Arc<dyn Identity>,
+    times: Times,
     known: RwLock<Option<Arc<Known>>>,
     /// When the keys were last asked for. Held by who asks.
     asked: Arc<Mutex<Option<Instant>>>,
@@ -51,7 +53,11 @@ pub(super) struct VerificationKeys {
 
 impl VerificationKeys {
     pub fn new(identity: Arc<dyn Identity>) -> Self {
-        Self { identity, known: RwLock::default(), asked: Arc::default() }
+        Self::timed(identity, TIMES)
+    }
+
+    fn timed(identity: Arc<dyn Identity>, times: Times) -> Self {
+        Self { identity, times, known: RwLock::default(), asked: Arc::default() }
     }
 
     pub fn are_known(&self) -> bool {
@@ -72,7 +78,7 @@ impl VerificationKeys {
         if let Some(known) = &known
             && let Some(key) = known.keys.get(kid)
         {
-            if !known.is_fresh() {
+            if !self.is_fresh(known) {
                 self.ask_behind();
             }
             return Ok(Arc::clone(key));
@@ -86,10 +92,10 @@ impl VerificationKeys {
         if let Some(key) = self.find(kid) {
             return Ok(key);
         }
-        let outcome = if pausing(&asked) { Err(unreachable_issuer()) } else { self.ask(asked).await };
+        let outcome = if self.pausing(*asked) { Err(unreachable_issuer()) } else { self.ask(asked).await };
         match (outcome, self.known()) {
             (Err(fault), None) => Err(fault),
-            (Err(fault), Some(known)) if !known.is_fresh() => Err(fault),
+            (Err(fault), Some(known)) if !self.is_fresh(&known) => Err(fault),
             _ => self.find(kid).ok_or_else(invalid_token),
         }
     }
@@ -97,7 +103,7 @@ impl VerificationKeys {
     /// Asks while the request goes on, unless somebody does already.
     fn ask_behind(self: &Arc<Self>) {
         if let Ok(asked) = Arc::clone(&self.asked).try_lock_owned()
-            && !pausing(&asked)
+            && !self.pausing(*asked)
         {
             tokio::spawn(carry(Arc::clone(self).refresh(asked)));
         }
@@ -138,10 +144,148 @@ impl VerificationKeys {
 
     fn known(&self) -> Option<Arc<Known>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
-        known.filter(|known| known.since.elapsed() < KEPT)
+        known.filter(|known| known.since.elapsed() < self.times.kept)
+    }
+
+    fn is_fresh(&self, known: &Known) -> bool {
+        known.since.elapsed() < self.times.fresh
+    }
+
+    fn pausing(&self, asked: Option<Instant>) -> bool {
+        asked.is_some_and(|at| at.elapsed() < self.times.pause)
     }
 }
 
-fn pausing(asked: &Option<Instant>) -> bool {
-    asked.is_some_and(|at| at.elapsed() < PAUSE)
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as Exclusive;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use eshopz_kernel::{FaultKind, Role, SessionId};
+
+    use super::*;
+    use crate::auth::PublicKey;
+
+    /// Lists the keys that it is told to, or fails.
+    #[derive(Default)]
+    struct Issuer {
+        listed: Exclusive<Option<Vec<&'static str>>>,
+        asked: AtomicUsize,
+    }
+
+    impl Issuer {
+        fn lists(&self, kids: Option<&[&'static str]>) {
+            *self.listed.lock().unwrap() = kids.map(<[_]>::to_vec);
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::SeqCst)
+        }
+    }
+
+    #[async_trait]
+    impl Identity for Issuer {
+        async fn public_keys(&self) -> Result<Vec<PublicKey>, Fault> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let listed = self.listed.lock().unwrap().clone();
+            // As another process would refuse this one; no person must see it.
+            let listed = listed.ok_or_else(|| Fault::unauthenticated("service_token", "Who are you?"))?;
+            Ok(listed.into_iter().map(|kid| PublicKey { kid: kid.to_owned(), x: "A".repeat(43) }).collect())
+        }
+
+        async fn session_role(&self, _: SessionId) -> Result<Option<Role>, Fault> {
+            Ok(None)
+        }
+    }
+
+    fn keys(times: Times) -> (Arc<Issuer>, Arc<VerificationKeys>) {
+        let issuer = Arc::<Issuer>::default();
+        issuer.lists(Some(&["a"]));
+        (issuer.clone(), Arc::new(VerificationKeys::timed(issuer, times)))
+    }
+
+    async fn kind(keys: &Arc<VerificationKeys>, kid: &str) -> Option<FaultKind> {
+        keys.key(kid).await.err().map(|fault| fault.kind)
+    }
+
+    async fn until(what: &str, so: impl AsyncFn() -> bool) {
+        let began = Instant::now();
+        while !so().await {
+            assert!(began.elapsed() < Duration::from_secs(10), "never: {what}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn made_up_names_cost_one_question_a_second() {
+        let (issuer, keys) = keys(TIMES);
+        let began = Instant::now();
+        let all = (0..500).map(|number| {
+            let keys = Arc::clone(&keys);
+            tokio::spawn(async move { kind(&keys, &format!("made up {number}")).await })
+        });
+        for answer in futures::future::join_all(all.collect::<Vec<_>>()).await {
+            assert_eq!(answer.unwrap(), Some(FaultKind::Unauthenticated));
+        }
+        assert_eq!(kind(&keys, "a").await, None);
+        let allowed = 1 + usize::try_from(began.elapsed().as_secs()).unwrap();
+        assert!((1..=allowed).contains(&issuer.asked()), "{} questions", issuer.asked());
+    }
+
+    #[tokio::test]
+    async fn who_does_not_answer_signs_nobody_out() {
+        let times = Times { fresh: Duration::from_millis(30), pause: Duration::from_millis(10), ..TIMES };
+        let (issuer, keys) = keys(times);
+        keys.prepare().await.unwrap();
+        issuer.lists(None);
+        let asked = issuer.asked();
+        until("it is asked again behind", async || {
+            assert_eq!(kind(&keys, "a").await, None);
+            issuer.asked() > asked + 1
+        })
+        .await;
+        // What is not known may be good: nobody can tell.
+        let fault = keys.key("b").await.err().unwrap();
+        assert_eq!((fault.kind, fault.retry_after), (FaultKind::Unavailable, Some(1)));
+        issuer.lists(Some(&["b"]));
+        until("it answers again", async || kind(&keys, "b").await.is_none()).await;
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_withdrawn_goes_with_the_next_answer() {
+        let times = Times { fresh: Duration::from_millis(20), pause: Duration::from_millis(5), ..TIMES };
+        let (issuer, keys) = keys(times);
+        assert!(!keys.are_known());
+        assert_eq!(kind(&keys, "a").await, None);
+        issuer.lists(Some(&["b"]));
+        until("it is gone", async || kind(&keys, "a").await == Some(FaultKind::Unauthenticated)).await;
+        assert_eq!(kind(&keys, "b").await, None);
+    }
+
+    #[tokio::test]
+    async fn without_any_key_there_is_no_judgement() {
+        let times = Times { kept: Duration::from_millis(50), pause: Duration::from_secs(600), ..TIMES };
+        let (issuer, keys) = keys(times);
+        issuer.lists(None);
+        for _ in 0..3 {
+            assert_eq!(kind(&keys, "a").await, Some(FaultKind::Unavailable));
+        }
+        assert_eq!(issuer.asked(), 1);
+        issuer.lists(Some(&["a"]));
+        keys.prepare().await.unwrap();
+        issuer.lists(None);
+        assert!(keys.are_known());
+        until("they are too old", async || kind(&keys, "a").await.is_some()).await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_away_takes_no_answer_along() {
+        let (issuer, keys) = keys(TIMES);
+        let hasty = tokio::time::timeout(Duration::from_millis(1), keys.key("a")).await;
+        assert!(hasty.is_err());
+        assert_eq!(kind(&keys, "a").await, None);
+        assert_eq!(issuer.asked(), 1);
+    }
 }

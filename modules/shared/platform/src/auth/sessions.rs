@@ -55,7 +55,6 @@ fn key(session: SessionId) -> String {
     session.to_string()
 }
 
-#[allow(clippy::ref_option, reason = "the cache's signature")]
 fn encode(role: &Option<Role>) -> Option<Vec<u8>> {
     serde_json::to_vec(&(Utc::now().timestamp_millis(), role)).ok()
 }
