@@ -39,6 +39,20 @@ need_postgres() {
     missing+=(postgresql)
 }
 
+# The toolchain for what only Python has: tests/partners/requirements.txt says what.
+need_partners() {
+    need python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+}
+
+# Puts it into `.venv`, unless it is there.
+make_partners() {
+    [[ ! .venv/complete -nt tests/partners/requirements.txt ]] || return 0
+    python3 -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/partners/requirements.txt
+    touch .venv/complete
+}
+
 # Installs what is missing. Asks first when somebody sits at a terminal.
 install_missing() {
     ((${#missing[@]})) || return 0
