@@ -13,6 +13,8 @@ mod fakes;
 mod listing;
 #[path = "it/neighbours.rs"]
 mod neighbours;
+#[path = "it/reader.rs"]
+mod reader;
 #[path = "it/recovery.rs"]
 mod recovery;
 #[path = "it/refusals.rs"]

@@ -75,7 +75,10 @@ impl OrderService {
     ) -> Result<Placed, OrderError> {
         {
             let mut conn = self.db.conn().await?;
-            idempotency::record(&mut conn, claim, order.id).await?;
+            // A twin in another process has the key, and its answer is the one for both.
+            if !idempotency::record(&mut conn, claim, order.id).await? {
+                return Err(OrderError::KeyInUse);
+            }
         }
         let created = resumed == Some(order.id);
         let token = command

@@ -19,16 +19,9 @@ fn assert_to_be_repeated(answer: &TestAnswer, why: &str) {
     assert_eq!(answer.header("retry-after"), "1", "{why}");
 }
 
-async fn open() -> (Shop, String) {
-    let shop = Shop::open().await;
-    let (user, bearer) = shop.customer();
-    shop.near.world().emails.insert(user, "ada@example.com".into());
-    (shop, bearer)
-}
-
 #[tokio::test]
 async fn whoever_is_away_during_a_checkout_the_same_key_mends_it() {
-    let (shop, _) = open().await;
+    let shop = Shop::open().await;
     let mug = shop.near.variant(1_000, 100);
     let mut sold = 0;
     for call in [&BEFORE_THE_ORDER[..], &BEHIND_THE_ORDER[..]].concat() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use eshopz_cart_api::CartOwner;
 use eshopz_kernel::{CartId, Event, EventEnvelope, EventId, OrderId, UserId, VariantId};
 use eshopz_order::{OrderDeps, OrderModule, OrderSettings};
-use eshopz_platform::db::Db;
+use eshopz_platform::db::{Db, DbConfig};
 use eshopz_testkit::db::TestDb;
 use eshopz_testkit::{TestAnswer, TestApp};
 use serde_json::{Value, json};
@@ -36,7 +36,20 @@ impl Shop {
 
     pub async fn open_with(settings: OrderSettings) -> Self {
         let db = TestDb::new(&["order"]).await;
-        let (pool, near) = (db.db("orders"), Arc::new(Neighbours::default()));
+        let pool = db.db("orders");
+        Self::open_on(db, pool, settings).await
+    }
+
+    /// With a reader that has what the test lets it have.
+    pub async fn open_with_reader(replica: &TestDb) -> Self {
+        let db = TestDb::new(&["order"]).await;
+        let config = DbConfig { reader_url: Some(replica.url.clone()), ..db.config() };
+        let pool = Db::new("orders", &config).unwrap();
+        Self::open_on(db, pool, OrderSettings::default()).await
+    }
+
+    async fn open_on(db: TestDb, pool: Db, settings: OrderSettings) -> Self {
+        let near = Arc::new(Neighbours::default());
         let way = Arc::new(Way::to(near.clone()));
         let module = OrderModule::new(OrderDeps {
             db: pool.clone(),

@@ -1,6 +1,7 @@
 //! Who sees which payments, and how they are listed.
 
 use eshopz_kernel::UserId;
+use eshopz_testkit::db::TestDb;
 use serde_json::Value;
 
 use crate::shop::{ORDER_TOKEN, Shop};
@@ -115,4 +116,27 @@ async fn a_ledger_is_paged_too() {
     assert!(first["items"][0]["gateway_reference"].as_str().unwrap().starts_with("sbx_ch_"));
     let wrong = shop.get(&format!("/{}/refunds?cursor={cursor}", intent.id)).await;
     assert_eq!(wrong.status, 422);
+}
+
+#[tokio::test]
+async fn a_reader_may_be_behind_but_no_refund_is_missing() {
+    let replica = TestDb::new(&["payment"]).await;
+    let shop = Shop::open_with_reader(&replica).await;
+    let tables = ["payments.payments", "payments.transactions"];
+    let intent = shop.paid(100).await;
+    let rows = async |path: String| shop.get(&path).await.json()["items"].as_array().unwrap().len();
+    let refunds = async || rows(format!("/{}/refunds", intent.id)).await;
+
+    assert_eq!(rows(String::new()).await, 0, "the list is the reader's");
+    shop.refund(&intent, "a", 10).await;
+    assert_eq!((refunds().await, shop.ledger(&intent).await.len()), (1, 2));
+    replica.catch_up_with(&shop.db, &tables).await;
+    assert_eq!(rows(String::new()).await, 1);
+    shop.refund(&intent, "b", 10).await;
+    assert_eq!((refunds().await, shop.ledger(&intent).await.len()), (2, 3));
+
+    replica.catch_up_with(&shop.db, &tables).await;
+    // Only the reader has these now.
+    shop.plant("DELETE FROM payments.transactions").await;
+    assert_eq!((refunds().await, shop.ledger(&intent).await.len()), (2, 3));
 }

@@ -15,6 +15,7 @@ use eshopz_payment::gateway::{
 use eshopz_payment::{CaptureMode, PaymentDeps, PaymentModule, PaymentSettings, SandboxGateway};
 use eshopz_payment_api::{CreatePayment, PaymentApi};
 use eshopz_platform::books::Report;
+use eshopz_platform::db::{Db, DbConfig};
 use eshopz_testkit::db::TestDb;
 use eshopz_testkit::{TestAnswer, TestApp};
 use serde_json::{Value, json};
@@ -127,6 +128,18 @@ impl Shop {
     pub async fn open_with(capture: CaptureMode) -> Self {
         let db = TestDb::new(&["payment"]).await;
         let pool = db.db("payments");
+        Self::open_on(db, pool, capture).await
+    }
+
+    /// With a reader that has what the test lets it have.
+    pub async fn open_with_reader(replica: &TestDb) -> Self {
+        let db = TestDb::new(&["payment"]).await;
+        let config = DbConfig { reader_url: Some(replica.url.clone()), ..db.config() };
+        let pool = Db::new("payments", &config).unwrap();
+        Self::open_on(db, pool, CaptureMode::Automatic).await
+    }
+
+    async fn open_on(db: TestDb, pool: Db, capture: CaptureMode) -> Self {
         let gateway = Arc::new(Troubled {
             sandbox: SandboxGateway::new(pool.clone()),
             lost_answers: AtomicU64::new(0),

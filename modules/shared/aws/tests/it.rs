@@ -10,3 +10,6 @@
 
 #[path = "it/events/mod.rs"]
 mod events;
+
+#[path = "it/secrets.rs"]
+mod secrets;

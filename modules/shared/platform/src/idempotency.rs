@@ -15,7 +15,7 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::OptionalExtension as _;
-use diesel::sql_types::{Binary, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use eshopz_kernel::Fault;
 use serde::Serialize;
@@ -258,12 +258,12 @@ async fn look_up(db: &Db, claim: &Claim) -> Result<Seen, Fault> {
 }
 
 /// Adds the answer to the key's row. Without a row of this attempt's there was no effect of its own: the
-/// key stays free, or with the twin that has it.
+/// key stays free, or with the twin that has it. A 503 is nobody's last word: the work can be resumed.
 async fn keep_answer(db: &Db, claim: &Claim, answer: &Answer) -> Result<(), Fault> {
     let Some(mine) = claim.mine.id() else { return Ok(()) };
     let (status, body, location) = match answer {
         Ok(reply) => (reply.status(), reply.body().to_vec(), reply.location().map(str::to_owned)),
-        Err(fault) if fault.0.is_retryable() => return Ok(()),
+        Err(fault) if fault.0.is_retryable() => return end_lease(db, claim, mine).await,
         Err(fault) => (crate::http::problem::status_of(fault.0.kind), fault.document(), None),
     };
     let mut conn = db.conn().await?;
@@ -278,6 +278,22 @@ async fn keep_answer(db: &Db, claim: &Claim, answer: &Answer) -> Result<(), Faul
     .bind::<Nullable<Text>, _>(location)
     .bind::<Binary, _>(&claim.request_hash)
     .bind::<SqlUuid, _>(mine);
+    prepared(update).execute(&mut conn).await.map_err(StoreError::from)?;
+    Ok(())
+}
+
+/// Nobody works on it any more, so the next attempt need not wait until that is certain.
+async fn end_lease(db: &Db, claim: &Claim, mine: Uuid) -> Result<(), Fault> {
+    let mut conn = db.conn().await?;
+    let update = diesel::sql_query(
+        "UPDATE idempotency_keys SET created_at = created_at - $5 * interval '1 second' \
+         WHERE caller = $1 AND key = $2 AND status IS NULL AND request_hash = $3 AND resource_id = $4",
+    )
+    .bind::<Text, _>(&claim.caller)
+    .bind::<Text, _>(&claim.key)
+    .bind::<Binary, _>(&claim.request_hash)
+    .bind::<SqlUuid, _>(mine)
+    .bind::<BigInt, _>(LEASE);
     prepared(update).execute(&mut conn).await.map_err(StoreError::from)?;
     Ok(())
 }

@@ -16,6 +16,10 @@ mod events;
 mod idempotency;
 #[path = "it/migrate.rs"]
 mod migrate;
+#[path = "it/reader.rs"]
+mod reader;
+#[path = "it/rotation.rs"]
+mod rotation;
 #[path = "it/test_db.rs"]
 mod test_db;
 #[path = "it/wire.rs"]

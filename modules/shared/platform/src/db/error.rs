@@ -31,6 +31,16 @@ impl StoreError {
         }
     }
 
+    /// Whether the same may succeed in a moment: the database is away, or asks for a repeat.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Url(..) => false,
+            Self::Pool(_) => true,
+            Self::Query(query) => is_passing(query),
+        }
+    }
+
     /// A URL that cannot be read. The parser quotes what it stumbles over, which may be a part of the
     /// password; only the complaints that name a setting of its own are passed on.
     pub(super) fn url(which: &'static str, error: &tokio_postgres::Error) -> Self {
@@ -73,12 +83,7 @@ fn is_passing(error: &DieselError) -> bool {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        let passing = match &error {
-            StoreError::Url(..) => false,
-            StoreError::Pool(_) => true,
-            StoreError::Query(query) => is_passing(query),
-        };
-        if passing {
+        if error.is_passing() {
             Self::unavailable("The shop cannot reach its database just now. Try again in a moment.", 1).caused_by(error)
         } else {
             Self::internal("database").caused_by(error)

@@ -110,3 +110,58 @@ async fn an_answer_that_cannot_be_kept_is_given_all_the_same() {
     let answer = tokio::time::timeout(Duration::from_secs(30), answered).await.unwrap();
     assert_eq!(answer.unwrap().body(), br#""bought""#);
 }
+
+#[tokio::test]
+async fn a_503_is_no_answer_and_the_same_key_goes_on_at_once() {
+    let test = TestDb::new(&["payment"]).await;
+    let (db, in_flight) = (test.db("payments"), InFlight::default());
+    let resource = Uuid::now_v7();
+    for resumed in [None, Some(resource), Some(resource)] {
+        let pool = db.clone();
+        let work = move |claim, found| async move {
+            assert_eq!(found, resumed);
+            assert!(write_key(&pool, &claim, resource).await);
+            Answer::Err(Fault::unavailable("The neighbour is away.", 1).into())
+        };
+        assert_eq!(once(&db, &in_flight, claim(), work).await.unwrap_err().0.code, "unavailable");
+    }
+    let pool = db.clone();
+    let work = move |claim, _| async move {
+        assert!(write_key(&pool, &claim, resource).await);
+        Ok(Reply::ok(&"bought")?)
+    };
+    assert_eq!(once(&db, &in_flight, claim(), work).await.unwrap().body(), br#""bought""#);
+    assert_eq!(kept(&db).await.body(), br#""bought""#);
+}
+
+/// As at a stop: the worker has no connection left, so its runtime ends, and the client is not waiting.
+#[tokio::test]
+async fn the_work_outlives_the_worker_whose_client_hung_up() {
+    let test = TestDb::new(&["payment"]).await;
+    let db = test.db("payments");
+    let (began, begun) = oneshot::channel::<()>();
+    let (go_on, going_on) = oneshot::channel::<()>();
+    let pool = db.clone();
+    let worker = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (ours, in_flight) = (pool.clone(), InFlight::default());
+        let work = move |claim, _| async move {
+            began.send(()).unwrap();
+            going_on.await.unwrap();
+            assert!(write_key(&ours, &claim, Uuid::now_v7()).await);
+            Ok(Reply::ok(&"bought")?)
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                _ = once(&pool, &in_flight, claim(), work) => panic!("the client hangs up first"),
+                _ = begun => {}
+            }
+        });
+    });
+    // The pool is driven by this runtime, so it must not be blocked.
+    tokio::task::spawn_blocking(move || worker.join().unwrap()).await.unwrap();
+    assert_eq!(db.tasks().drained(Duration::ZERO).await, 1);
+    go_on.send(()).unwrap();
+    assert_eq!(db.tasks().drained(Duration::from_secs(30)).await, 0);
+    assert_eq!(kept(&db).await.body(), br#""bought""#);
+}
