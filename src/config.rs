@@ -17,7 +17,7 @@ pub use describe::describe;
 use eshopz_kernel::{Currency, Pricing};
 use eshopz_platform::db::DbConfig;
 pub use hidden::Hidden;
-pub use neighbours::{Neighbourhood, NeighbourArgs};
+pub use neighbours::{NeighbourArgs, Neighbourhood};
 pub use secret_source::SecretSource;
 pub use tax::TaxRates;
 use tax::parse_tax_rates;

@@ -173,7 +173,8 @@ pub fn circle() -> Option<(Module, Module)> {
     Module::ALL.into_iter().enumerate().find_map(|(place, module)| {
         let below = |other: &Module| Module::ALL.iter().take(place).any(|lower| lower == other);
         let called = module.calls().iter().copied().find(|called| !below(called));
-        called.or_else(|| module.hears().into_iter().find(|heard| *heard != module && !below(heard)))
+        called
+            .or_else(|| module.hears().into_iter().find(|heard| *heard != module && !below(heard)))
             .map(|wrong| (module, wrong))
     })
 }
@@ -202,7 +203,10 @@ pub fn describe(graph: bool) -> String {
     if !graph {
         return lines.join("\n");
     }
-    lines.push("Calls and subscriptions point down; user is at the bottom. Several modules in one process: public :3000.".to_owned());
+    lines.push(
+        "Calls and subscriptions point down; user is at the bottom. Several modules in one process: public :3000."
+            .to_owned(),
+    );
     lines.join("\n")
 }
 

@@ -176,7 +176,11 @@ async fn subscriptions_point_down() {
             }
         }
     }
-    assert_eq!(heard, eshopz::modules::subscriptions().pairs().count(), "a module has listeners that it does not build");
+    assert_eq!(
+        heard,
+        eshopz::modules::subscriptions().pairs().count(),
+        "a module has listeners that it does not build"
+    );
     assert!(heard > 0);
 }
 

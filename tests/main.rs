@@ -11,7 +11,11 @@
 
 mod architecture;
 mod cli;
+mod conformance;
 mod documents;
 mod flows;
 mod schema;
+mod secrets;
+mod startup;
 mod support;
+mod topologies;

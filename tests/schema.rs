@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use eshopz::modules::Module;
+use eshopz_platform::service_secret;
 use eshopz_testkit::db::TestDb;
+use tokio_postgres::error::SqlState;
 
 use crate::support::{run, text};
 
@@ -34,7 +36,7 @@ async fn migrations_go_up_down_and_up_to_the_same_schema() {
     let first = dump(&db).await;
     let down = run(&db.url, &["migrate", "down", "--all"], "");
     assert!(down.status.success(), "{}", text(&down));
-    assert!(dump(&db).await.iter().all(|line| !line.starts_with("orders.")));
+    assert!(dump(&db).await.iter().all(|line| !line.starts_with("orders.") && !line.starts_with("service.")));
     let plan = run(&db.url, &["migrate", "plan"], "");
     assert!(text(&plan).contains("CREATE TABLE"), "{}", text(&plan));
     assert!(dump(&db).await.iter().all(|line| !line.starts_with("orders.")), "a plan must not run");
@@ -82,6 +84,68 @@ async fn roles_see_their_own_schema_only() {
             owner.batch_execute("RESET ROLE").await.unwrap();
         }
     }
+}
+
+/// What is shared belongs to no module: each may read it, and none may do more.
+#[tokio::test]
+async fn roles_read_the_shared_secret_and_nobody_else_does() {
+    let db = TestDb::new(&ALL).await;
+    let owner = db.owner().await;
+    let mut seen = Vec::new();
+    for module in Module::ALL {
+        seen.push(service_secret::read(&db.db(module.schema())).await.unwrap());
+        owner.batch_execute(&format!("SET ROLE {}", module.schema())).await.unwrap();
+        for statement in [
+            "UPDATE service.secrets SET secret = 'x'",
+            "INSERT INTO service.secrets (secret) VALUES ('x')",
+            "DELETE FROM service.secrets",
+            "TRUNCATE service.secrets",
+            "CREATE TABLE service.mine (x int)",
+        ] {
+            let error = owner.batch_execute(statement).await.unwrap_err();
+            assert_eq!(error.code().map(SqlState::code), Some("42501"), "{module}: {statement}");
+        }
+        owner.batch_execute("RESET ROLE").await.unwrap();
+    }
+    seen.dedup();
+    assert!(seen.len() == 1 && seen[0].len() == 64, "{seen:?}");
+    assert!(owner.batch_execute("INSERT INTO service.secrets (secret) VALUES ('x')").await.is_err(), "there is one");
+    let others =
+        "SELECT count(*) FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'service' AND a.grantee = 0";
+    assert_eq!(owner.query_one(others, &[]).await.unwrap().get::<_, i64>(0), 0, "everybody may look in");
+}
+
+/// The secret is made by whichever module comes first and goes with the last, in any order.
+#[tokio::test]
+async fn the_shared_secret_outlives_all_but_the_last_module() {
+    let db = TestDb::new(&ALL).await;
+    let owner = db.owner().await;
+    let secret = async || {
+        let there = owner.query_one("SELECT to_regclass('service.secrets') IS NOT NULL", &[]).await.unwrap();
+        if !there.get::<_, bool>(0) {
+            return None;
+        }
+        Some(owner.query_one("SELECT secret FROM service.secrets", &[]).await.unwrap().get::<_, String>(0))
+    };
+    let migrate = |way: &[&str], module: &str| {
+        let output = run(&db.url, &[&["migrate"], way, &["--modules", module]].concat(), "");
+        assert!(output.status.success(), "{way:?} {module}: {}", text(&output));
+    };
+    let first = secret().await;
+    for module in ["cart", "user", "order", "product"] {
+        migrate(&["down", "--all"], module);
+        assert_eq!(secret().await, first, "without {module}");
+    }
+    migrate(&["up"], "order");
+    migrate(&["down", "--all"], "payment");
+    assert_eq!(service_secret::read(&db.db("orders")).await.ok(), first);
+    assert!(service_secret::read(&db.db("payments")).await.is_err(), "it may still read");
+    migrate(&["down", "--all"], "order");
+    assert_eq!(secret().await, None);
+    migrate(&["up"], "cart");
+    let anew = secret().await;
+    assert!(anew.is_some() && anew != first);
+    assert_eq!(service_secret::read(&db.db("carts")).await.ok(), anew);
 }
 
 #[tokio::test]

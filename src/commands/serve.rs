@@ -126,12 +126,7 @@ impl Running {
         Ok(Self { shop, public, public_handle, internal, background })
     }
 
-    async fn until_told(
-        mut self,
-        plan: &Plan,
-        readiness: &Readiness,
-        signals: &mut StopSignals,
-    ) -> anyhow::Result<()> {
+    async fn until_told(mut self, plan: &Plan, readiness: &Readiness, signals: &mut StopSignals) -> anyhow::Result<()> {
         let outcome = tokio::select! {
             () = signals.wait() => Ok(()),
             ended = &mut self.public => Err(anyhow!("the public listener ended by itself: {ended:?}")),
@@ -214,15 +209,10 @@ fn grace(plan: &Plan) -> Duration {
 
 fn listener(plan: &Plan, shop: &Shop) -> PublicListener {
     let runtime = &plan.settings.runtime;
-    let client_limit = runtime.limits_clients().then(|| {
-        Throttle::new(Counters::new(shop.redis.clone()), "client", runtime.rate_limit_per_minute, 60)
-    });
-    PublicListener {
-        address: plan.addresses.public,
-        workers: plan.args.workers(),
-        grace: grace(plan),
-        client_limit,
-    }
+    let client_limit = runtime
+        .limits_clients()
+        .then(|| Throttle::new(Counters::new(shop.redis.clone()), "client", runtime.rate_limit_per_minute, 60));
+    PublicListener { address: plan.addresses.public, workers: plan.args.workers(), grace: grace(plan), client_limit }
 }
 
 fn announce(plan: &Plan, database: &Database) {

@@ -48,10 +48,15 @@ pub fn describe(database: &DatabaseArgs, runtime: &RuntimeArgs, shop: &ShopArgs)
     })
 }
 
+/// The schemes of databases and of Redis.
+const SCHEMES: [&str; 5] = ["postgres", "postgresql", "redis", "rediss", "redis+unix"];
+
 /// A URL without its password and without parameters, which may hold one too. Whatever is not written as
 /// it should be is hidden whole: a password with a stray `?` or `@` must not show in parts.
 fn hide(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return "***".to_owned() };
+    let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| SCHEMES.contains(scheme)) else {
+        return "***".to_owned();
+    };
     let (credentials, place) =
         rest.rsplit_once('@').map_or((None, rest), |(credentials, place)| (Some(credentials), place));
     let place = place.split('?').next().unwrap_or_default();
@@ -89,5 +94,6 @@ mod tests {
         assert_eq!(hide("postgres://shop:x@db:secret/shop"), "postgres://shop:***@***");
         assert_eq!(hide("redis://:secret@cache:6379"), "redis://:***@cache:6379");
         assert_eq!(hide("host=db password=x"), "***");
+        assert_eq!(hide("secret://db"), "***");
     }
 }

@@ -72,9 +72,9 @@ impl NeighbourArgs {
         needed
             .into_iter()
             .map(|(other, (module, verb))| {
-                let url = self.address(other, around).with_context(|| {
-                    format!("{module} {verb} {other}, which does not run in this process")
-                })?;
+                let url = self
+                    .address(other, around)
+                    .with_context(|| format!("{module} {verb} {other}, which does not run in this process"))?;
                 Ok((other, url))
             })
             .collect()
@@ -135,7 +135,8 @@ mod tests {
         let missing = said(NeighbourArgs::default(), production);
         assert!(missing.contains("set ESHOPZ_USER_URL to its internal listener"), "{missing}");
         let with = |url: &str| NeighbourArgs { product_url: Some(url.to_owned()), ..NeighbourArgs::default() };
-        for wrong in ["", "product", "product:4002", "https://product:4002", "http://product:4002/internal", "http://"] {
+        for wrong in ["", "product", "product:4002", "https://product:4002", "http://product:4002/internal", "http://"]
+        {
             let message = said(with(wrong), around(&[Module::Cart]));
             assert!(message.contains("ESHOPZ_PRODUCT_URL"), "{wrong}: {message}");
         }

@@ -11,6 +11,8 @@ mod limits;
 mod merge;
 #[path = "it/neighbours.rs"]
 mod neighbours;
+#[path = "it/outage.rs"]
+mod outage;
 #[path = "it/shop.rs"]
 mod shop;
 #[path = "it/upkeep.rs"]

@@ -1,7 +1,7 @@
 //! A running cart module, its catalogue, and buyers.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -11,12 +11,16 @@ use eshopz_product_api::{ProductApi, ReserveStock, VariantSnapshot};
 use eshopz_testkit::db::TestDb;
 use eshopz_testkit::{TestAnswer, TestApp};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 /// A catalogue in memory that counts how often it is asked.
 #[derive(Default)]
 pub struct Catalogue {
     variants: Mutex<HashMap<VariantId, VariantSnapshot>>,
     calls: AtomicUsize,
+    away: AtomicBool,
+    /// The next call tells that it has come, and waits.
+    held: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
 }
 
 impl Catalogue {
@@ -53,6 +57,18 @@ impl Catalogue {
         self.lock().remove(&id);
     }
 
+    /// Whether it answers 503.
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    /// Holds the next call: when it has come, and what lets it go on with the answer of that time.
+    pub fn hold(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((come, has_come), (go, may_go)) = (oneshot::channel(), oneshot::channel());
+        *self.held.lock().unwrap() = Some((come, may_go));
+        (has_come, go)
+    }
+
     /// How often it was asked since the last time.
     pub fn calls(&self) -> usize {
         self.calls.swap(0, Ordering::SeqCst)
@@ -63,6 +79,14 @@ impl Catalogue {
 impl ProductApi for Catalogue {
     async fn variants(&self, ids: &[VariantId]) -> Result<Vec<VariantSnapshot>, Fault> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.away.load(Ordering::SeqCst) {
+            return Err(Fault::unavailable("the catalogue is away", 1));
+        }
+        let held = self.held.lock().unwrap().take();
+        if let Some((come, may_go)) = held {
+            come.send(()).unwrap();
+            may_go.await.unwrap();
+        }
         let variants = self.lock();
         Ok(ids.iter().filter_map(|id| variants.get(id).cloned()).collect())
     }

@@ -98,7 +98,7 @@ impl OrderService {
         created: bool,
     ) -> Result<Placed, OrderError> {
         let finished = self.finish(order.clone(), None).await;
-        let (order, payment) = or_later(&order, finished)?.unwrap_or_else(|| (order, None));
+        let (order, payment) = or_later(&order, finished)?.unwrap_or((order, None));
         let (order, payment, refused) = match &command.payment_method {
             Some(method) if order.status == OrderStatus::PendingPayment && order.finished_at.is_some() => {
                 self.pay(order, method).await?

@@ -26,7 +26,7 @@ async fn a_secret_is_found_by_name_and_arn_as_text_and_as_bytes() {
     client.put_secret_value().secret_id("shop/text").secret_string(r#"{"redis_url": "c"}"#).send().await.unwrap();
     let changed = store.fetch("shop/text").await.unwrap();
     assert!(changed.version != by_name.version && changed.values["redis_url"] == "c");
-    assert_eq!(format!("{changed:?}").contains("\"c\""), false);
+    assert!(!format!("{changed:?}").contains("\"c\""));
 
     client.delete_secret().secret_id("shop/text").send().await.unwrap();
     assert_eq!(store.fetch("shop/text").await.unwrap_err(), SecretsError::NoValue("shop/text".to_owned()));

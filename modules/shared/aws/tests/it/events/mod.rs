@@ -10,4 +10,4 @@ mod dead_letters;
 mod delivery;
 mod outage;
 mod setup;
-mod shop;
+pub mod shop;

@@ -1,0 +1,206 @@
+//! No event is lost whose listener runs in another process: not when that process is down as the event is told,
+//! and not when the publisher dies right after its transaction. One case for each event and listener.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use eshopz::modules::Module;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::slot;
+use crate::support::{Deployment, Events, Plan, Topology, address, id};
+
+/// An event, a listener that takes it, and what is done to see it arrive.
+struct Case {
+    event: &'static str,
+    listener: &'static str,
+    run: for<'a> fn(&'a mut Deployment) -> BoxFuture<'a, ()>,
+}
+
+const CASES: [Case; 6] = [
+    Case { event: "user.deleted.v1", listener: "cart.forget_customer", run: |d| Box::pin(account_and_cart(d)) },
+    Case { event: "user.deleted.v1", listener: "order.forget_customer", run: |d| Box::pin(account_and_orders(d)) },
+    Case {
+        event: "payment.succeeded.v1",
+        listener: "order.settle",
+        run: |d| Box::pin(payment_and_order(d, "succeeded")),
+    },
+    Case {
+        event: "payment.authorized.v1",
+        listener: "order.settle",
+        run: |d| Box::pin(payment_and_order(d, "authorized")),
+    },
+    Case { event: "order.placed.v1", listener: "order.finish", run: |d| Box::pin(placed_and_finished(d)) },
+    Case { event: "order.cancelled.v1", listener: "order.undo", run: |d| Box::pin(cancelled_and_undone(d)) },
+];
+
+/// A subscription that is added needs a case.
+#[test]
+fn every_event_with_a_listener_has_a_case() {
+    let subscribed: BTreeSet<(&str, &str)> = Module::ALL
+        .into_iter()
+        .flat_map(Module::subscriptions)
+        .flat_map(|subscription| subscription.events.iter().map(|event| (*event, subscription.listener)))
+        .collect();
+    let cases: BTreeSet<(&str, &str)> = CASES.iter().map(|case| (case.event, case.listener)).collect();
+    assert_eq!(subscribed, cases);
+}
+
+#[tokio::test]
+async fn none_is_lost_by_hand() {
+    none_is_lost(Events::Local).await;
+}
+
+#[tokio::test]
+async fn none_is_lost_by_sns() {
+    none_is_lost(Events::Sns).await;
+}
+
+async fn none_is_lost(events: Events) {
+    let _slot = slot().await;
+    let manual = |case: &Case| case.event == "payment.authorized.v1";
+    for (arguments, wanted) in [(vec![], false), (vec!["--payment-capture", "manual"], true)] {
+        let mut deployment = Deployment::start(Plan { events, arguments, ..Plan::of(Topology::five()) }).await;
+        deployment.admin().await;
+        for case in CASES.iter().filter(|case| manual(case) == wanted) {
+            let started = Instant::now();
+            (case.run)(&mut deployment).await;
+            assert_taken(&deployment, case).await;
+            eprintln!("{} to {} by {}: {:.1?}", case.event, case.listener, events.name(), started.elapsed());
+        }
+        deployment.is_told_all().await;
+        assert_eq!(deployment.verify(), Vec::<Value>::new());
+    }
+}
+
+/// The listener has taken in every such event, or had nothing to do for it.
+async fn assert_taken(deployment: &Deployment, case: &Case) {
+    let publisher = Module::parse(case.event.split('.').next().unwrap()).unwrap().schema();
+    let open = format!("SELECT 1 FROM {publisher}.outbox WHERE remaining IS DISTINCT FROM 0 AND name = $1");
+    deployment.until_none(&open, case.event).await;
+    let dead = format!("SELECT 1 FROM {publisher}.outbox_deliveries WHERE dead_at IS NOT NULL AND listener = $1");
+    let owner = deployment.db.owner().await;
+    assert!(owner.query(&dead, &[&case.listener]).await.unwrap().is_empty(), "{} is a dead letter", case.event);
+    let told = format!("SELECT 1 FROM {publisher}.outbox WHERE name = $1");
+    assert!(!owner.query(&told, &[&case.event]).await.unwrap().is_empty(), "{} was never told", case.event);
+}
+
+/// While the listener's process is down, `tell` has an event told; then the publisher loses its power. Both come
+/// back, the publisher first, so that it finds nobody to tell.
+async fn through_a_crash<T>(
+    deployment: &mut Deployment,
+    (publisher, listener): (Module, Module),
+    tell: impl AsyncFnOnce(&Deployment) -> T,
+) -> T {
+    deployment.process(listener).kill();
+    let told = tell(deployment).await;
+    deployment.process(publisher).kill();
+    deployment.process(publisher).start();
+    deployment.process(publisher).wait_until_ready().await;
+    deployment.process(listener).start();
+    deployment.process(listener).wait_until_ready().await;
+    told
+}
+
+async fn cart_of(deployment: &Deployment, who: &str) -> String {
+    let admin = deployment.admin().await;
+    let shirt = deployment.product(&admin, "Linen Shirt", 4_900, 10).await;
+    let me = [("authorization", who)];
+    let cart = deployment.get("/api/v1/carts/mine", &me).await;
+    let line = json!({"variant_id": shirt, "quantity": 1});
+    let path = format!("/api/v1/carts/{}/items", id(&cart));
+    deployment.send("POST", &path, &me, Some(line)).await.expect(201);
+    id(&cart).to_owned()
+}
+
+async fn delete_account(deployment: &Deployment, who: &str) {
+    let gone = deployment.send("DELETE", "/api/v1/users/me", &[("authorization", who)], None).await;
+    assert_eq!(gone.status, 204, "{}", gone.text);
+}
+
+async fn account_and_cart(deployment: &mut Deployment) {
+    let ada = deployment.register(&deployment.email("ada")).await;
+    let cart = cart_of(deployment, &ada).await;
+    let pair = (Module::User, Module::Cart);
+    through_a_crash(deployment, pair, async |deployment| delete_account(deployment, &ada).await).await;
+    deployment.until_none("SELECT 1 FROM carts.carts WHERE id::text = $1", &cart).await;
+}
+
+async fn account_and_orders(deployment: &mut Deployment) {
+    let ada = deployment.register(&deployment.email("ada")).await;
+    let cart = cart_of(deployment, &ada).await;
+    let order = json!({"cart_id": cart, "shipping_address": address(), "payment_method": "pm_card_visa"});
+    let headers = [("authorization", ada.as_str()), ("idempotency-key", "one")];
+    let order = deployment.send("POST", "/api/v1/orders", &headers, Some(order)).await.expect(201);
+    let pair = (Module::User, Module::Order);
+    through_a_crash(deployment, pair, async |deployment| delete_account(deployment, &ada).await).await;
+    let named = "SELECT 1 FROM orders.orders WHERE id::text = $1 AND email <> 'deleted@customer.invalid'";
+    deployment.until_none(named, id(&order)).await;
+}
+
+async fn payment_and_order(deployment: &mut Deployment, status: &str) {
+    let admin = deployment.admin().await;
+    let shirt = deployment.product(&admin, "Linen Shirt", 4_900, 10).await;
+    let order = deployment.guest_order(&shirt, 1, None).await;
+    let token = order["token"].as_str().unwrap();
+    let path = format!("/api/v1/payments/{}/confirm", id(&order["payment"]));
+    let pair = (Module::Payment, Module::Order);
+    through_a_crash(deployment, pair, async |deployment| {
+        let headers = [("x-order-token", token), ("idempotency-key", "pay")];
+        let visa = json!({"payment_method": "pm_card_visa"});
+        let paid = deployment.send("POST", &path, &headers, Some(visa)).await.expect(200);
+        assert_eq!(paid["status"], status);
+    })
+    .await;
+    let path = format!("/api/v1/orders/{}", id(&order));
+    deployment.until(&path, &[("x-order-token", token)], |order| order["status"] == "paid").await;
+}
+
+/// The order hears its own event: the request that placed it dies before it could finish it.
+async fn placed_and_finished(deployment: &mut Deployment) {
+    let admin = deployment.admin().await;
+    let shirt = deployment.product(&admin, "Linen Shirt", 4_900, 10).await;
+    let (cart, token) = deployment.guest_cart(&[(&shirt, 2)]).await;
+    let email = deployment.email("placed");
+    deployment.process(Module::Payment).kill();
+    let order = json!({"cart_id": cart, "email": email, "shipping_address": address()});
+    let headers = [("x-cart-token", token.as_str()), ("idempotency-key", "order")];
+    let placed = deployment.send("POST", "/api/v1/orders", &headers, Some(order.clone())).await;
+    assert!([201, 503].contains(&placed.status), "{}", placed.text);
+    deployment.process(Module::Order).kill();
+    let rows = deployment.db.owner().await;
+    let rows = rows.query("SELECT 1 FROM orders.orders WHERE email = $1", &[&email]).await.unwrap();
+    assert_eq!(rows.len(), 1, "the order was not written");
+    for module in [Module::Order, Module::Payment] {
+        deployment.process(module).start();
+        deployment.process(module).wait_until_ready().await;
+    }
+    let path = format!("/api/v1/carts/{cart}");
+    deployment.until(&path, &[("x-cart-token", &token)], |cart| cart["status"] == "ordered").await;
+    let again = deployment.send("POST", "/api/v1/orders", &headers, Some(order)).await.expect(201);
+    assert_eq!(again["payment"]["status"], "requires_payment_method", "{again}");
+}
+
+/// And here the money and the stock cannot be given back by the request itself.
+async fn cancelled_and_undone(deployment: &mut Deployment) {
+    let admin = deployment.admin().await;
+    let shirt = deployment.product(&admin, "Linen Shirt", 4_900, 10).await;
+    let order = deployment.guest_order(&shirt, 3, Some("pm_card_visa")).await;
+    let token = order["token"].as_str().unwrap();
+    let path = format!("/api/v1/orders/{}", id(&order));
+    deployment.process(Module::Payment).kill();
+    deployment.process(Module::Product).kill();
+    let cancel = format!("{path}/cancel");
+    let cancelled = deployment.send("POST", &cancel, &[("x-order-token", token)], None).await;
+    assert!([200, 503].contains(&cancelled.status), "{}", cancelled.text);
+    deployment.process(Module::Order).kill();
+    for module in [Module::Order, Module::Payment, Module::Product] {
+        deployment.process(module).start();
+        deployment.process(module).wait_until_ready().await;
+    }
+    let money_back = |order: &Value| order["payment"]["refunded_amount"]["amount"] == 14_700;
+    let read = deployment.until(&path, &[("x-order-token", token)], money_back).await;
+    assert_eq!(read["status"], "cancelled");
+    deployment.until(&format!("/api/v1/variants/{shirt}"), &[], |variant| variant["available"] == 10).await;
+}
