@@ -64,7 +64,7 @@ impl OrderService {
         }
     }
 
-    /// The order exists. The key is noted for it, so that it keeps its answer, and what is unfinished is
+    /// The order exists, and is what the buyer expects to pay for. The key is noted for it, so that it keeps its answer, and what is unfinished is
     /// finished. Only the attempt that made the order, back from an interruption, still owes the token.
     async fn again(
         &self,
@@ -73,6 +73,10 @@ impl OrderService {
         claim: &Claim,
         resumed: Option<Uuid>,
     ) -> Result<Placed, OrderError> {
+        let total = order.totals().total;
+        if command.expected_total.is_some_and(|expected| expected != total) {
+            return Err(OrderError::CartChanged { total });
+        }
         {
             let mut conn = self.db.conn().await?;
             // A twin in another process has the key, and its answer is the one for both.

@@ -3,7 +3,7 @@
 use eshopz_kernel::CartId;
 use serde_json::json;
 
-use crate::shop::{CART_TOKEN, Shop, address, order_of, with};
+use crate::shop::{CART_TOKEN, Shop, address, order_of, paid_order_of, with};
 
 async fn nothing_was_written(shop: &Shop) {
     assert_eq!(shop.count("SELECT count(*) FROM orders.orders").await, 0);
@@ -39,6 +39,20 @@ async fn a_cart_that_cannot_be_ordered_is_explained() {
     nothing_was_written(&shop).await;
     // None of it used the key up.
     assert_eq!(shop.place_as_guest("k3", expecting(1_000, "USD")).await.status, 201);
+}
+
+/// A second request for the cart pays nothing that its buyer did not expect.
+#[tokio::test]
+async fn an_order_that_is_there_is_held_against_the_expected_total() {
+    let shop = Shop::open().await;
+    let cart = shop.guest_cart(&[(shop.near.variant(1_000, 2), 1)]);
+    assert_eq!(shop.place_as_guest("k1", order_of(cart)).await.status, 201);
+    let expecting = |amount| with(paid_order_of(cart), "expected_total", json!({"amount": amount, "currency": "USD"}));
+    let refused = shop.place_as_guest("k2", expecting(1)).await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "cart_changed"));
+    assert_eq!(shop.count("SELECT count(*) FROM orders.orders WHERE status = 'pending_payment'").await, 1);
+    let paid = shop.place_as_guest("k2", expecting(1_000)).await;
+    assert_eq!((paid.status, &paid.json()["status"]), (200, &json!("paid")));
 }
 
 #[tokio::test]

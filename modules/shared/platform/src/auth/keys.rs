@@ -19,9 +19,6 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::{Identity, invalid_token, outage, unreachable_issuer};
 use crate::context::carry;
 
-/// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 #[derive(Clone, Copy)]
 struct Times {
     /// How old an answer may be before the next one is asked for, and before it proves that a key does
@@ -29,12 +26,18 @@ struct Times {
     fresh: Duration,
     /// How long keys are good when no newer answer can be had.
     kept: Duration,
-    /// Between two questions.
+    /// Between an answer, or the end of the wait for one, and the next question.
     pause: Duration,
+    /// How long an answer is waited for.
+    patience: Duration,
 }
 
-const TIMES: Times =
-    Times { fresh: Duration::from_secs(10), kept: Duration::from_secs(86_400), pause: Duration::from_secs(1) };
+const TIMES: Times = Times {
+    fresh: Duration::from_secs(10),
+    kept: Duration::from_secs(86_400),
+    pause: Duration::from_secs(1),
+    patience: Duration::from_secs(3),
+};
 
 /// An answer of the user module.
 struct Known {
@@ -118,7 +121,9 @@ impl VerificationKeys {
     async fn refresh(self: Arc<Self>, mut asked: OwnedMutexGuard<Option<Instant>>) -> Result<(), Fault> {
         let since = Instant::now();
         *asked = Some(since);
-        let answer = tokio::time::timeout(PATIENCE, self.identity.public_keys()).await;
+        let answer = tokio::time::timeout(self.times.patience, self.identity.public_keys()).await;
+        // From the end: else each of those who waited for an answer that took too long would ask again.
+        *asked = Some(Instant::now());
         let answer = answer.unwrap_or_else(|_| Err(unreachable_issuer())).map_err(outage);
         let listed = answer.inspect_err(|error| tracing::warn!(%error, "the keys of access tokens cannot be had"))?;
         let keys: HashMap<_, _> = listed
@@ -232,6 +237,31 @@ mod tests {
         assert_eq!(kind(&keys, "a").await, None);
         let allowed = 1 + usize::try_from(began.elapsed().as_secs()).unwrap();
         assert!((1..=allowed).contains(&issuer.asked()), "{} questions", issuer.asked());
+    }
+
+    struct Hung;
+
+    #[async_trait]
+    impl Identity for Hung {
+        async fn public_keys(&self) -> Result<Vec<PublicKey>, Fault> {
+            std::future::pending().await
+        }
+
+        async fn session_role(&self, _: SessionId) -> Result<Option<Role>, Fault> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn who_hangs_is_waited_for_once_and_not_by_each_in_turn() {
+        let times = Times { patience: Duration::from_millis(100), ..TIMES };
+        let keys = Arc::new(VerificationKeys::timed(Arc::new(Hung), times));
+        let began = Instant::now();
+        let all = (0..50).map(|_| kind(&keys, "a"));
+        for answer in futures::future::join_all(all).await {
+            assert_eq!(answer, Some(FaultKind::Unavailable));
+        }
+        assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
     }
 
     #[tokio::test]
