@@ -19,6 +19,7 @@ mod process;
 mod races;
 mod revocation;
 mod settings;
+mod stopping;
 mod verify;
 
 /// A flow by its name.

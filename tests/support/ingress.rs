@@ -34,7 +34,9 @@ impl Ingress {
         let port = single_port();
         configure(&folder, port, ports);
         let config = folder.join("nginx.conf");
-        let child = Command::new("nginx")
+        // Debian's place is not on everybody's path.
+        let program = ["/usr/sbin/nginx"].into_iter().find(|path| std::path::Path::new(path).exists());
+        let child = Command::new(program.unwrap_or("nginx"))
             .arg("-p")
             .arg(&folder)
             .arg("-c")

@@ -101,10 +101,11 @@ async fn without_a_repetition_nothing_is_left_half_done() {
     }
     assert_eq!(shop.count("SELECT count(*) FROM orders.orders WHERE finished_at IS NOT NULL").await, 8);
     assert_eq!(shop.count("SELECT count(*) FROM orders.orders WHERE status = 'paid'").await, 3);
-    let world = shop.near.world();
-    assert_eq!(world.payments.len(), 8);
-    assert_eq!(world.holdings.values().filter(|held| held.sold).count(), 3);
-    drop(world);
+    {
+        let world = shop.near.world();
+        assert_eq!(world.payments.len(), 8);
+        assert_eq!(world.holdings.values().filter(|held| held.sold).count(), 3);
+    }
     assert_eq!(shop.module.verify().await.unwrap().findings, []);
 }
 
