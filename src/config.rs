@@ -378,8 +378,9 @@ pub struct ServeArgs {
     #[arg(long, env = "ESHOPZ_GRACE_SECONDS", default_value_t = 25)]
     pub grace_seconds: u64,
 
-    /// Seconds between saying 503 on `/health/ready` and closing the doors, for a load balancer to notice.
-    #[arg(long, env = "ESHOPZ_DRAIN_SECONDS", default_value_t = 0)]
+    /// Seconds between saying 503 on `/health/ready` and closing the doors, for a load balancer to notice; kept
+    /// connections end with their next answer.
+    #[arg(long, env = "ESHOPZ_DRAIN_SECONDS", default_value_t = 1)]
     pub drain_seconds: u64,
 }
 

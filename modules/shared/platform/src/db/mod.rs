@@ -87,8 +87,8 @@ impl Db {
         self.writer.pool.get().await.map_err(|error| StoreError::Pool(error.to_string()))
     }
 
-    /// Borrows a connection on which nothing can be written: the reader's, or the writer's when there is
-    /// no reader or it cannot be had within 250 ms (it is then left alone for a second).
+    /// Borrows a connection for reading only: the reader's, where nothing can be written, or the writer's
+    /// when there is no reader or it cannot be had within 250 ms (it is then left alone for a second).
     ///
     /// What it shows may be some seconds old. So it is for lists and histories, where a row that comes a
     /// moment late misleads nobody. It is not for
