@@ -9,6 +9,7 @@ use eshopz_platform::cache::{Counters, Throttle};
 use eshopz_platform::migrate::MigrateError;
 use eshopz_platform::service_secret;
 use eshopz_platform::wire::ServiceKeys;
+use futures::future::join_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::background::Background;
@@ -137,9 +138,7 @@ impl Running {
         self.internal.leave();
         tokio::time::sleep(Duration::from_secs(plan.args.drain_seconds)).await;
         tokio::join!(self.public_handle.stop(true), self.internal.stop());
-        for (_, db) in self.shop.pools() {
-            db.tasks().drained(grace(plan)).await;
-        }
+        join_all(self.shop.pools().iter().map(|(_, db)| db.tasks().drained(grace(plan)))).await;
         self.background.stop().await;
         outcome
     }
