@@ -200,6 +200,18 @@ impl Fault {
     }
 }
 
+/// An error and what caused it in one line, for the log.
+#[must_use]
+pub fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
 /// Text that is for the log only.
 #[derive(Debug)]
 struct InternalCause(String);
@@ -215,15 +227,10 @@ impl Error for InternalCause {}
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.message)?;
-        let mut cause: Option<&dyn Error> = match &self.cause {
-            Some(cause) => Some(cause.as_ref()),
-            None => None,
-        };
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
+        match &self.cause {
+            Some(cause) => write!(f, ": {}", error_chain(cause.as_ref())),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

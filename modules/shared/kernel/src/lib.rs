@@ -13,7 +13,7 @@ pub mod role;
 pub mod totals;
 
 pub use event::{Event, EventEnvelope};
-pub use fault::{Fault, FaultKind, FieldError};
+pub use fault::{Fault, FaultKind, FieldError, error_chain};
 pub use ids::*;
 pub use money::{Currency, Money};
 pub use page::{Cursor, Page};

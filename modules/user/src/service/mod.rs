@@ -87,7 +87,7 @@ impl UserService {
     /// Sends a letter after the answer. That it could not be sent fails nothing: the person asks again.
     fn post(&self, mail: Mail) {
         let mailer = Arc::clone(&self.mailer);
-        tokio::spawn(carry(async move {
+        self.db.tasks().spawn(carry(async move {
             if let Err(error) = mailer.send(mail).await {
                 tracing::error!(%error, "mail could not be sent");
             }

@@ -20,7 +20,7 @@ impl UserService {
         self.throttles.reset_account.hit(&email::throttle_key(&address)).await?;
         self.throttles.reset_address.hit(&device.throttle_key).await?;
         let service = Arc::clone(self);
-        tokio::spawn(carry(async move {
+        self.db.tasks().spawn(carry(async move {
             if let Err(error) = service.send_password_reset(&address).await {
                 tracing::error!(%error, "password reset could not be prepared");
             }

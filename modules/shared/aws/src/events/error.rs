@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
-use eshopz_kernel::Fault;
+use eshopz_kernel::{Fault, error_chain};
 use thiserror::Error;
 
 /// Seconds after which another attempt is worth it.
@@ -68,11 +68,5 @@ where
         let code = answer.code().unwrap_or("error without a code");
         return format!("{code}: {}", answer.message().unwrap_or("without a message"));
     }
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
+    error_chain(error)
 }

@@ -1,9 +1,8 @@
 //! Why a secret could not be had, in words that say what to do about it.
 
-use std::error::Error;
-
 use aws_sdk_secretsmanager::error::SdkError;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use eshopz_kernel::error_chain;
 
 /// A secret could not be had. No variant holds any of its content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +64,7 @@ impl SecretsError {
     pub(super) fn of(name: &str, error: &SdkError<GetSecretValueError>) -> Self {
         let name = name.to_owned();
         let Some(refusal) = error.as_service_error() else {
-            let detail = chain(error);
+            let detail = error_chain(error);
             return if detail.contains("credential") || detail.contains("identity") {
                 Self::Credentials(detail)
             } else {
@@ -86,14 +85,4 @@ impl SecretsError {
             _ => Self::Refused(name, code),
         }
     }
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

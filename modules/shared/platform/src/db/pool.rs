@@ -10,6 +10,7 @@ use deadpool::managed::{Manager, Metrics, Object, Pool, PoolBuilder, RecycleErro
 use diesel::ConnectionError;
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::PoolableConnection as _;
+use eshopz_kernel::error_chain;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_postgres::{Config, NoTls};
@@ -158,14 +159,4 @@ async fn establish(config: Config) -> diesel::ConnectionResult<AsyncPgConnection
 
 fn bad_connection(error: &dyn std::error::Error) -> ConnectionError {
     ConnectionError::BadConnection(error_chain(error))
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

@@ -1,9 +1,7 @@
 //! One request and its response, and what can be told from a failure.
 
-use std::error::Error;
-
 use bytes::Bytes;
-use eshopz_kernel::Fault;
+use eshopz_kernel::{Fault, error_chain};
 use reqwest::{Client, Request};
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
@@ -75,14 +73,7 @@ impl Failure {
 impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
         let kind = if error.is_connect() { FailureKind::NotConnected } else { FailureKind::Broken };
-        let error = error.without_url();
-        let mut cause = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            cause = format!("{cause}: {inner}");
-            source = inner.source();
-        }
-        Self { kind, cause }
+        Self { kind, cause: error_chain(&error.without_url()) }
     }
 }
 
