@@ -23,7 +23,7 @@ use eshopz_user::{FolderMailer, UserDeps, UserModule, UserSettings, parse_signin
 use eshopz_user_api::UserApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::cli::{Settings, wrong_call};
+use crate::cli::{Settings, WrongCall, wrong_call};
 use crate::config::{Capture, PaymentGateway, Switch};
 use crate::database::Database;
 use crate::modules::Module;
@@ -63,7 +63,7 @@ pub fn compose(
     let pools: Vec<(Module, Db)> =
         selected.iter().map(|module| Ok((*module, database.db(*module)?))).collect::<anyhow::Result<_>>()?;
     let db = |module: Module| pools.iter().find(|(of, _)| *of == module).map(|(_, db)| db.clone());
-    let redis = Redis::new(settings.runtime.redis_url.as_deref())?;
+    let redis = redis(settings)?;
     let sessions = session_copies(redis.clone());
 
     let user = match db(Module::User) {
@@ -102,6 +102,17 @@ pub fn compose(
         None => None,
     };
     Ok(Shop { user, product, cart, payment, order, redis, sessions, users, pools })
+}
+
+/// The way to Redis, or to none. Whether it answers is not tried here.
+///
+/// # Errors
+/// [`WrongCall`] when the URL cannot be read. The text has nothing of it: it may hold a password.
+pub fn redis(settings: &Settings) -> anyhow::Result<Redis> {
+    Redis::new(settings.runtime.redis_url.as_deref()).map_err(|_| {
+        WrongCall("ESHOPZ_REDIS_URL is no address such as redis://host:6379 or rediss://:password@host:6379".to_owned())
+            .into()
+    })
 }
 
 /// The user module by itself, also for the commands that need no other.

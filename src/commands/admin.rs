@@ -7,7 +7,6 @@ use clap::Subcommand;
 use eshopz_kernel::Fault;
 
 use eshopz_platform::auth::session_copies;
-use eshopz_platform::cache::Redis;
 
 use crate::cli::{Settings, WrongCall};
 use crate::compose;
@@ -38,7 +37,7 @@ pub async fn run(action: AdminCommand, settings: &Settings) -> anyhow::Result<()
 }
 
 async fn create(database: &Database, settings: &Settings, email: &str, password: &str) -> anyhow::Result<()> {
-    let redis = Redis::new(settings.runtime.redis_url.as_deref())?;
+    let redis = compose::redis(settings)?;
     let sessions = session_copies(redis.clone());
     let users = compose::user_module(database.db(Module::User)?, &redis, &sessions, database, settings)?;
     let id = users.create_admin(email, password).await.map_err(explained)?;

@@ -6,14 +6,13 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 use eshopz_kernel::Fault;
-use eshopz_platform::cache::Redis;
 use eshopz_product::transfer::{self, ImportReport};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
 
 use super::progress;
 use crate::cli::{Place, Settings};
-use crate::compose::product_module;
+use crate::compose::{product_module, redis};
 use crate::database::Database;
 use crate::modules::Module;
 
@@ -56,7 +55,7 @@ async fn import(database: &Database, settings: &Settings, file: &str) -> anyhow:
         }
     };
     let bar = progress::bar(size, if size == 0 { "rows" } else { "bytes" });
-    let redis = Redis::new(settings.runtime.redis_url.as_deref())?;
+    let redis = redis(settings)?;
     // By the module, which tells the processes that serve the catalogue to forget their copies.
     let products = product_module(database.db(Module::Product)?, &redis, settings);
     let report = products.import(reader, |at| bar.set_position(if size == 0 { at.rows } else { at.bytes })).await;
