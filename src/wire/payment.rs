@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use eshopz_kernel::{Fault, OrderId, PaymentId};
-use eshopz_payment_api::{CreatePayment, PaymentApi, PaymentSummary};
+use eshopz_payment_api::{CreatePayment, PaymentApi, PaymentSummary, RefundPayment, RefundSummary};
 use eshopz_platform::wire::{Methods, Neighbour};
 
 const CREATE: &str = "create";
 const CONFIRM: &str = "confirm";
 const OF_ORDERS: &str = "of_orders";
 const UNDO: &str = "undo";
+const REFUND: &str = "refund";
 
 /// How long a call may take that has the gateway asked, which is not ours and not always quick.
 const GATEWAY: Duration = Duration::from_secs(25);
@@ -23,6 +24,7 @@ pub fn routes(methods: Methods, api: &Arc<dyn PaymentApi>) -> Methods {
         .method(CONFIRM, api, |api, (payment, method): (_, String)| async move { api.confirm(payment, &method).await })
         .method(OF_ORDERS, api, |api, orders: Vec<OrderId>| async move { api.of_orders(&orders).await })
         .method(UNDO, api, |api, (order, reason): (_, String)| async move { api.undo(order, &reason).await })
+        .method(REFUND, api, |api, command| async move { api.refund(command).await })
 }
 
 /// The contract by its routes in another process.
@@ -49,5 +51,9 @@ impl PaymentApi for Client {
 
     async fn undo(&self, order: OrderId, reason: &str) -> Result<PaymentSummary, Fault> {
         self.0.write_within(UNDO, &(order, reason), GATEWAY).await
+    }
+
+    async fn refund(&self, command: RefundPayment) -> Result<RefundSummary, Fault> {
+        self.0.write_within(REFUND, &command, GATEWAY).await
     }
 }

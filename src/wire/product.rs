@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use eshopz_kernel::{Fault, OrderId, VariantId};
 use eshopz_platform::wire::{Methods, Neighbour};
-use eshopz_product_api::{ProductApi, ReserveStock, VariantSnapshot};
+use eshopz_product_api::{GiveBackStock, ProductApi, ReserveStock, VariantSnapshot};
 
 const VARIANTS: &str = "variants";
 const RESERVE: &str = "reserve";
 const COMMIT_RESERVATION: &str = "commit_reservation";
 const RELEASE: &str = "release";
+const GIVE_BACK: &str = "give_back";
 
 /// The contract as routes.
 pub fn routes(methods: Methods, api: &Arc<dyn ProductApi>) -> Methods {
@@ -19,6 +20,7 @@ pub fn routes(methods: Methods, api: &Arc<dyn ProductApi>) -> Methods {
         .method(RESERVE, api, |api, command| async move { api.reserve(command).await })
         .method(COMMIT_RESERVATION, api, |api, order| async move { api.commit_reservation(order).await })
         .method(RELEASE, api, |api, order| async move { api.release(order).await })
+        .method(GIVE_BACK, api, |api, command| async move { api.give_back(command).await })
 }
 
 /// The contract by its routes in another process.
@@ -45,5 +47,9 @@ impl ProductApi for Client {
 
     async fn release(&self, order: OrderId) -> Result<(), Fault> {
         self.0.write(RELEASE, &order).await
+    }
+
+    async fn give_back(&self, command: GiveBackStock) -> Result<(), Fault> {
+        self.0.write(GIVE_BACK, &command).await
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use eshopz::wire::{Served, product};
 use eshopz_kernel::{Fault, OrderId, VariantId};
-use eshopz_product_api::{ProductApi, ReserveStock, VariantSnapshot};
+use eshopz_product_api::{GiveBackStock, ProductApi, ReserveStock, VariantSnapshot};
 use tokio::sync::Notify;
 
 use super::{Away, World};
@@ -65,6 +65,10 @@ impl ProductApi for Slow {
     }
 
     async fn release(&self, _: OrderId) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn give_back(&self, _: GiveBackStock) -> Result<(), Fault> {
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use eshopz_kernel::{Fault, OrderId, PaymentId};
-use eshopz_payment_api::{CreatePayment, PaymentApi, PaymentSummary};
+use eshopz_payment_api::{CreatePayment, PaymentApi, PaymentSummary, RefundPayment, RefundSummary};
 use eshopz_platform::context;
 
 use crate::service::PaymentService;
@@ -35,5 +35,12 @@ impl PaymentApi for InProcess {
         let task = async move { service.undo(order, &reason).await };
         let outcome = self.0.db.tasks().spawn(context::carry(task)).await;
         Ok(outcome.map_err(|error| Fault::internal("the undoing's task failed").caused_by(error))??)
+    }
+
+    async fn refund(&self, command: RefundPayment) -> Result<RefundSummary, Fault> {
+        let service = Arc::clone(&self.0);
+        let task = async move { service.refund_order(command).await };
+        let outcome = self.0.db.tasks().spawn(context::carry(task)).await;
+        Ok(outcome.map_err(|error| Fault::internal("the refund's task failed").caused_by(error))??)
     }
 }

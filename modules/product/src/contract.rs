@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use eshopz_kernel::{Fault, Money, OrderId, VariantId};
 use eshopz_platform::db::StoreError;
-use eshopz_product_api::{ProductApi, ReserveStock, VariantSnapshot};
+use eshopz_product_api::{GiveBackStock, ProductApi, ReserveStock, VariantSnapshot};
 use uuid::Uuid;
 
 use crate::service::ProductService;
@@ -42,5 +42,9 @@ impl ProductApi for ProductService {
 
     async fn release(&self, order: OrderId) -> Result<(), Fault> {
         Ok(self.release_stock(order).await?)
+    }
+
+    async fn give_back(&self, command: GiveBackStock) -> Result<(), Fault> {
+        Err(Fault::internal(format!("not built yet: {}", command.id)))
     }
 }

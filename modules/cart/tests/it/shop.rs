@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use eshopz_cart::{CartDeps, CartModule, CartSettings};
 use eshopz_kernel::{Currency, Fault, Money, OrderId, ProductId, UserId, VariantId};
-use eshopz_product_api::{ProductApi, ReserveStock, VariantSnapshot};
+use eshopz_product_api::{GiveBackStock, ProductApi, ReserveStock, VariantSnapshot};
 use eshopz_testkit::db::TestDb;
 use eshopz_testkit::{TestAnswer, TestApp};
 use serde_json::{Value, json};
@@ -100,6 +100,10 @@ impl ProductApi for Catalogue {
     }
 
     async fn release(&self, _: OrderId) -> Result<(), Fault> {
+        unreachable!("a cart holds nothing")
+    }
+
+    async fn give_back(&self, _: GiveBackStock) -> Result<(), Fault> {
         unreachable!("a cart holds nothing")
     }
 }

@@ -9,8 +9,10 @@ use eshopz_cart_api::{CartApi, CartOwner, CheckoutCart, CheckoutLine};
 use eshopz_kernel::{
     CartId, Currency, Fault, Money, OrderId, PaymentId, ProductId, Role, SessionId, UserId, VariantId,
 };
-use eshopz_payment_api::{CreatePayment, PaymentApi, PaymentStatus, PaymentSummary};
-use eshopz_product_api::{ProductApi, ReserveStock, Shortage, StockLine, VariantSnapshot};
+use eshopz_payment_api::{
+    CreatePayment, PaymentApi, PaymentStatus, PaymentSummary, RefundPayment, RefundStatus, RefundSummary,
+};
+use eshopz_product_api::{GiveBackStock, ProductApi, ReserveStock, Shortage, StockLine, VariantSnapshot};
 use eshopz_user_api::{UserApi, UserSummary, VerifyingKey};
 use serde_json::json;
 
@@ -174,6 +176,14 @@ impl ProductApi for Neighbours {
         self.world().free(order);
         Ok(())
     }
+
+    async fn give_back(&self, command: GiveBackStock) -> Result<(), Fault> {
+        let mut world = self.world();
+        for line in command.lines {
+            world.variants.get_mut(&line.variant_id).unwrap().available += line.quantity;
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -251,5 +261,12 @@ impl PaymentApi for Neighbours {
             payment.status = PaymentStatus::Cancelled;
         }
         Ok(payment.clone())
+    }
+
+    async fn refund(&self, command: RefundPayment) -> Result<RefundSummary, Fault> {
+        let mut world = self.world();
+        let payment = world.payments.get_mut(&command.order_id).ok_or_else(|| Fault::not_found("payment"))?;
+        payment.refunded_amount.amount += command.amount.amount;
+        Ok(RefundSummary { id: command.refund_id, status: RefundStatus::Succeeded, amount: command.amount })
     }
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use eshopz_cart_api::{CartApi, CartOwner, CheckoutCart};
 use eshopz_kernel::{CartId, Fault, OrderId, PaymentId, Role, SessionId, UserId, VariantId};
-use eshopz_payment_api::{CreatePayment, PaymentApi, PaymentSummary};
-use eshopz_product_api::{ProductApi, ReserveStock, VariantSnapshot};
+use eshopz_payment_api::{CreatePayment, PaymentApi, PaymentSummary, RefundPayment, RefundSummary};
+use eshopz_product_api::{GiveBackStock, ProductApi, ReserveStock, VariantSnapshot};
 use eshopz_user_api::{UserApi, UserSummary, VerifyingKey};
 
 use crate::fakes::Neighbours;
@@ -114,6 +114,10 @@ impl ProductApi for Way {
     async fn release(&self, order: OrderId) -> Result<(), Fault> {
         self.on("products.release", self.near.release(order)).await
     }
+
+    async fn give_back(&self, command: GiveBackStock) -> Result<(), Fault> {
+        self.on("products.give_back", self.near.give_back(command)).await
+    }
 }
 
 #[async_trait]
@@ -143,5 +147,9 @@ impl PaymentApi for Way {
 
     async fn undo(&self, order: OrderId, reason: &str) -> Result<PaymentSummary, Fault> {
         self.on("payments.undo", self.near.undo(order, reason)).await
+    }
+
+    async fn refund(&self, command: RefundPayment) -> Result<RefundSummary, Fault> {
+        self.on("payments.refund", self.near.refund(command)).await
     }
 }

@@ -53,6 +53,34 @@ pub struct CreatePayment {
     pub payer_token_hash: Option<String>,
 }
 
+/// Give part of an order's payment back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundPayment {
+    pub order_id: OrderId,
+    /// Chosen by the order, so that a repetition makes no second one.
+    pub refund_id: RefundId,
+    pub amount: Money,
+    pub reason: Option<String>,
+}
+
+/// How far a refund has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStatus {
+    /// The gateway has not answered yet; it is asked until it does.
+    Pending,
+    Succeeded,
+    Failed,
+}
+
+/// A refund as an order shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundSummary {
+    pub id: RefundId,
+    pub status: RefundStatus,
+    pub amount: Money,
+}
+
 /// The calls that other modules make.
 #[async_trait]
 pub trait PaymentApi: Send + Sync {
@@ -71,6 +99,14 @@ pub trait PaymentApi: Send + Sync {
     /// yet. From then on it cannot be confirmed. Idempotent. A payment whose outcome is not known yet is
     /// undone as soon as it is known.
     async fn undo(&self, order: OrderId, reason: &str) -> Result<PaymentSummary, Fault>;
+
+    /// Gives part of an order's payment back. What was collected is refunded; of what is only held, that much
+    /// less can be captured from then on, which is done at once. Idempotent by `refund_id`. A refund that the
+    /// gateway did not answer is `pending` and done by itself.
+    ///
+    /// Fails with 409 `refund_exceeds_captured` when there is not so much to give back, 409
+    /// `payment_not_refundable` when nothing was paid yet.
+    async fn refund(&self, command: RefundPayment) -> Result<RefundSummary, Fault>;
 }
 
 macro_rules! payment_event {

@@ -2,6 +2,7 @@
 
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::{Money, PaymentId};
+use eshopz_payment_api::{RefundPayment, RefundStatus, RefundSummary};
 use eshopz_platform::idempotency::Claim;
 use uuid::Uuid;
 
@@ -36,6 +37,37 @@ impl PaymentService {
             .await?
         };
         self.carry_out_refund(&payment, row).await
+    }
+
+    /// Gives part of an order's payment back, once for each refund id.
+    ///
+    /// # Errors
+    /// 404 when the order has no payment; 409 `refund_exceeds_captured`.
+    pub async fn refund_order(&self, command: RefundPayment) -> Result<RefundSummary, PaymentError> {
+        let id = command.refund_id.uuid();
+        let (payment, row) = {
+            let mut conn = self.db.conn().await?;
+            conn.transaction(async |conn| {
+                let found = payments::lock_of_order(conn, command.order_id.uuid()).await?;
+                let payment = found.ok_or(PaymentError::NotFound)?;
+                if let Some(row) = ledger::find(conn, id).await? {
+                    return Ok((payment, row));
+                }
+                let amount = refundable(&payment, Some(command.amount))?;
+                reserve(conn, &payment, id, amount, command.reason.as_deref()).await
+            })
+            .await?
+        };
+        let row = match row.status {
+            TransactionStatus::Pending => self.carry_out_refund(&payment, row).await?,
+            _ => row,
+        };
+        let status = match row.status {
+            TransactionStatus::Pending => RefundStatus::Pending,
+            TransactionStatus::Failed => RefundStatus::Failed,
+            _ => RefundStatus::Succeeded,
+        };
+        Ok(RefundSummary { id: command.refund_id, status, amount: payment.money(row.amount_minor) })
     }
 
     /// Takes up a refund that a process began and did not live to answer.

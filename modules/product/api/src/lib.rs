@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use eshopz_kernel::{Event, Fault, Money, OrderId, ProductId, VariantId};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// A variant as it is at this moment. Only variants of active products are `sellable`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,15 @@ pub struct ReserveStock {
     pub expires_at: DateTime<Utc>,
 }
 
+/// Part of what an order holds or bought comes back: lines that were cancelled, or things that were returned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GiveBackStock {
+    pub order_id: OrderId,
+    /// Of this giving back, chosen by the order: a second time with the same id changes nothing.
+    pub id: Uuid,
+    pub lines: Vec<StockLine>,
+}
+
 /// A line that cannot be supplied; `details.lines` of the fault `insufficient_stock` is a list of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortage {
@@ -79,6 +89,13 @@ pub trait ProductApi: Send + Sync {
     /// Undoes what an order holds: frees a reservation, or puts sold stock back with a movement. A
     /// second time, or for an order that holds nothing, it changes nothing.
     async fn release(&self, order: OrderId) -> Result<(), Fault>;
+
+    /// Undoes a part of what an order holds: so much less is reserved, or so much of what was sold is put
+    /// back with a movement. From then on the order holds that much less. A second time with the same id it
+    /// changes nothing, and for an order whose stock was released altogether neither.
+    ///
+    /// Fails with 409 `exceeds_holding` when the order holds less of a variant than that.
+    async fn give_back(&self, command: GiveBackStock) -> Result<(), Fault>;
 }
 
 /// A product was made, changed or archived, or its price or stock setting did.
