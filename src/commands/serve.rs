@@ -14,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::background::Background;
 use crate::cli::{Settings, wrong_call};
-use crate::compose::{Shop, compose};
+use crate::compose::{Shop, compose, redis};
 use crate::config::{Addresses, EventTransport, Neighbourhood, ServeArgs};
 use crate::database::Database;
 use crate::events::Carriers;
@@ -66,6 +66,8 @@ fn plan(args: ServeArgs, settings: Settings) -> anyhow::Result<Plan> {
     if selected.contains(&Module::Payment) {
         settings.runtime.gateway()?;
     }
+    // Only whether its address can be read.
+    redis(&settings)?;
     Ok(Plan { args, settings, selected, addresses, neighbours, started })
 }
 
