@@ -71,20 +71,34 @@ pub(super) struct Session {
     generation: u64,
 }
 
+impl Sessions {
+    async fn open(&self, config: Config) -> Result<AsyncPgConnection, ConnectionError> {
+        // A set, so that the attempt ends with whoever waits for it.
+        let mut opening = JoinSet::new();
+        opening.spawn_on(establish(config), &self.runtime);
+        match opening.join_next().await {
+            Some(Ok(conn)) => conn,
+            Some(Err(error)) => Err(bad_connection(&error)),
+            None => Err(ConnectionError::BadConnection("nobody has opened it".to_owned())),
+        }
+    }
+}
+
 impl Manager for Sessions {
     type Type = Session;
     type Error = ConnectionError;
 
     async fn create(&self) -> Result<Session, ConnectionError> {
-        let Target { config, generation } = self.address.now();
-        let config = config.ok_or_else(|| ConnectionError::BadConnection("there is no such database".to_owned()))?;
-        // A set, so that the attempt ends with whoever waits for it.
-        let mut opening = JoinSet::new();
-        opening.spawn_on(establish(config), &self.runtime);
-        match opening.join_next().await {
-            Some(Ok(conn)) => Ok(Session { conn: conn?, generation }),
-            Some(Err(error)) => Err(bad_connection(&error)),
-            None => Err(ConnectionError::BadConnection("nobody has opened it".to_owned())),
+        loop {
+            let Target { config, generation } = self.address.now();
+            let config =
+                config.ok_or_else(|| ConnectionError::BadConnection("there is no such database".to_owned()))?;
+            match self.open(config).await {
+                Ok(conn) => return Ok(Session { conn, generation }),
+                // The address has changed in the meantime, and what it was is closed: no reason to fail.
+                Err(_) if generation != self.address.generation() => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 
