@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use eshopz_kernel::{FaultKind, OrderId, VariantId};
-use eshopz_product_api::{ProductApi, ReserveStock, Shortage, StockLine};
+use eshopz_product_api::{GiveBackStock, ProductApi, ReserveStock, Shortage, StockLine};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{Record, World, here_and_away, in_stock};
 
@@ -15,6 +16,7 @@ async fn suite(api: Arc<dyn ProductApi>, world: &World) -> Record {
     let mut record = Record::default();
     snapshots(&*api, world, &mut record).await;
     reservations(&*api, world, &mut record).await;
+    giving_back(&*api, world, &mut record).await;
     refusals(&*api, world, &mut record).await;
     thousand_lines(&*api, world, &mut record).await;
     record
@@ -24,9 +26,12 @@ fn later() -> DateTime<Utc> {
     Utc::now() + TimeDelta::minutes(5)
 }
 
+fn stock(lines: &[(VariantId, i64)]) -> Vec<StockLine> {
+    lines.iter().map(|(variant_id, quantity)| StockLine { variant_id: *variant_id, quantity: *quantity }).collect()
+}
+
 fn reserve(order: OrderId, lines: &[(VariantId, i64)]) -> ReserveStock {
-    let lines = lines.iter().map(|(variant_id, quantity)| StockLine { variant_id: *variant_id, quantity: *quantity });
-    ReserveStock { order_id: order, lines: lines.collect(), expires_at: later() }
+    ReserveStock { order_id: order, lines: stock(lines), expires_at: later() }
 }
 
 async fn snapshots(api: &dyn ProductApi, world: &World, record: &mut Record) {
@@ -80,6 +85,31 @@ async fn reservations(api: &dyn ProductApi, world: &World, record: &mut Record) 
     api.release(second).await.unwrap();
     record.note("sell what was freed", api.commit_reservation(second).await).unwrap();
     assert_eq!(available(api, variant).await, 3);
+}
+
+async fn giving_back(api: &dyn ProductApi, world: &World, record: &mut Record) {
+    let variant: VariantId = world.variant(in_stock("Returned", 10)).await.parse().unwrap();
+    let order = OrderId::new();
+    let part = |quantity| GiveBackStock { order_id: order, id: Uuid::now_v7(), lines: stock(&[(variant, quantity)]) };
+    let fault = record.note("of nothing", api.give_back(part(1)).await).unwrap_err();
+    assert_eq!((fault.kind, fault.code.as_ref()), (FaultKind::Conflict, "exceeds_holding"));
+    api.reserve(reserve(order, &[(variant, 6)])).await.unwrap();
+    let first = part(1);
+    for _ in 0..3 {
+        record.note("of what is held", api.give_back(first.clone()).await).unwrap();
+        assert_eq!(available(api, variant).await, 5);
+    }
+    api.commit_reservation(order).await.unwrap();
+    record.note("again, when it is sold", api.give_back(first).await).unwrap();
+    record.note("of what is sold", api.give_back(part(2)).await).unwrap();
+    assert_eq!(available(api, variant).await, 7);
+    let fault = record.note("more than is left", api.give_back(part(4)).await).unwrap_err();
+    assert_eq!(fault.code, "exceeds_holding");
+    assert_eq!(record.note("not any", api.give_back(part(0)).await).unwrap_err().kind, FaultKind::Invalid);
+    record.note("the rest", api.release(order).await).unwrap();
+    assert_eq!(available(api, variant).await, 10);
+    record.note("of what was released", api.give_back(part(1)).await).unwrap();
+    assert_eq!(available(api, variant).await, 10);
 }
 
 async fn refusals(api: &dyn ProductApi, world: &World, record: &mut Record) {

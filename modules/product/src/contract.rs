@@ -45,6 +45,6 @@ impl ProductApi for ProductService {
     }
 
     async fn give_back(&self, command: GiveBackStock) -> Result<(), Fault> {
-        Err(Fault::internal(format!("not built yet: {}", command.id)))
+        Ok(self.give_back_stock(command).await?)
     }
 }

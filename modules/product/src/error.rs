@@ -30,6 +30,8 @@ pub enum ProductError {
     InsufficientStock(Vec<Shortage>),
     #[error("order {0} holds other lines")]
     ReservationMismatch(OrderId),
+    #[error("order {0} holds less than is given back")]
+    ExceedsHolding(OrderId),
     #[error("order {0} never reserved anything")]
     NoReservation(OrderId),
     #[error("a category cannot be below itself")]
@@ -97,6 +99,9 @@ impl From<ProductError> for Fault {
             ProductError::ReservationMismatch(order) => {
                 Self::conflict("reservation_mismatch", format!("Order {order} holds other lines already."))
             }
+            ProductError::ExceedsHolding(order) => {
+                Self::conflict("exceeds_holding", format!("Order {order} holds less than is given back."))
+            }
             ProductError::NoReservation(_) => Self::not_found("reservation"),
             ProductError::CategoryCycle => {
                 Self::conflict("category_cycle", "A category cannot be below itself or one of its own children.")
@@ -140,6 +145,7 @@ pub const PROBLEMS: &[ProblemCode] = &[
         "Fewer are available than wanted; `lines` names each shortage.",
     ),
     ProblemCode::new("reservation_mismatch", FaultKind::Conflict, "The order holds other lines already."),
+    ProblemCode::new("exceeds_holding", FaultKind::Conflict, "The order holds less than is given back."),
     ProblemCode::new("category_cycle", FaultKind::Conflict, "A category cannot be below itself."),
     ProblemCode::new("category_in_use", FaultKind::Conflict, "The category has products or children."),
     ProblemCode::new(

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use eshopz_kernel::{Currency, Fault};
+use eshopz_kernel::{Currency, Fault, OrderId, VariantId};
 use eshopz_platform::books::Report;
 use eshopz_platform::cache::Redis;
 use eshopz_platform::db::{Db, StoreError};
@@ -119,6 +119,22 @@ impl ProductModule {
     ) -> Result<ImportReport, ProductError> {
         let service = &self.service;
         transfer::import_and_tell(&service.db, Some(&service.shelf), service.currency(), reader, progress).await
+    }
+
+    /// Frees what an order still holds, although it should not; false when it holds nothing, or has bought it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn free_held(&self, order: OrderId) -> Result<bool, Fault> {
+        Ok(self.service.free_held(order).await?)
+    }
+
+    /// Counts anew how much of a variant is reserved, and says why in its ledger; false when it was right.
+    ///
+    /// # Errors
+    /// 409 when orders hold more than there is.
+    pub async fn count_reserved(&self, variant: VariantId, reason: &str, actor: &str) -> Result<bool, Fault> {
+        Ok(self.service.count_reserved(variant, reason, actor).await?)
     }
 
     /// Whether the module's books balance.

@@ -78,6 +78,7 @@ diesel::table! {
         order_id -> Nullable<Uuid>,
         actor -> Text,
         created_at -> Timestamptz,
+        return_id -> Nullable<Uuid>,
     }
 }
 
@@ -99,6 +100,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    reservation_returns (order_id, id, variant_id) {
+        order_id -> Uuid,
+        id -> Uuid,
+        variant_id -> Uuid,
+        quantity -> BigInt,
+        sold -> Bool,
+        created_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(products -> categories (category_id));
 diesel::joinable!(variants -> products (product_id));
 diesel::joinable!(stock_levels -> variants (variant_id));
@@ -111,4 +123,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     stock_movements,
     reservations,
     reservation_lines,
+    reservation_returns,
 );

@@ -16,7 +16,7 @@ struct Rule {
     broken: &'static str,
 }
 
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 8] = [
     Rule {
         check: "stock_ledger",
         table: "stock_levels",
@@ -52,7 +52,19 @@ const RULES: [Rule; 7] = [
                        JOIN reservations r USING (order_id) WHERE r.state = 'sold') l \
                  FULL JOIN (SELECT order_id, variant_id, sum(delta) AS total FROM stock_movements \
                             WHERE order_id IS NOT NULL GROUP BY order_id, variant_id HAVING sum(delta) <> 0) m \
-                 USING (order_id, variant_id) WHERE coalesce(l.quantity, 0) <> coalesce(-m.total, 0)",
+                 USING (order_id, variant_id) WHERE coalesce(l.quantity, 0) <> coalesce(-m.total, 0) \
+                    AND EXISTS (SELECT FROM stock_levels s WHERE s.variant_id = coalesce(l.variant_id, m.variant_id))",
+    },
+    Rule {
+        check: "stock_given_back",
+        table: "reservation_returns",
+        broken: "SELECT order_id::text AS subject, format('%s of %s was given back, its movements say %s', \
+                        coalesce(r.quantity, 0), variant_id, coalesce(m.total, 0)) AS detail \
+                 FROM (SELECT order_id, id, variant_id, quantity FROM reservation_returns WHERE sold) r \
+                 FULL JOIN (SELECT order_id, return_id AS id, variant_id, sum(delta) AS total FROM stock_movements \
+                            WHERE return_id IS NOT NULL GROUP BY order_id, return_id, variant_id) m \
+                 USING (order_id, id, variant_id) WHERE coalesce(r.quantity, 0) <> coalesce(m.total, 0) \
+                    AND EXISTS (SELECT FROM stock_levels s WHERE s.variant_id = coalesce(r.variant_id, m.variant_id))",
     },
     Rule {
         check: "stock_of_every_variant",

@@ -9,6 +9,8 @@ mod books;
 mod categories;
 #[path = "it/copies.rs"]
 mod copies;
+#[path = "it/giving_back.rs"]
+mod giving_back;
 #[path = "it/lists.rs"]
 mod lists;
 #[path = "it/products.rs"]

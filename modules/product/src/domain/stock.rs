@@ -40,6 +40,17 @@ pub fn by_variant(lines: &[StockLine]) -> BTreeMap<Uuid, i64> {
     wanted
 }
 
+/// What is left of the quantities when these were given back. What nothing is left of is not in it.
+pub fn left(mut of: BTreeMap<Uuid, i64>, given_back: &BTreeMap<Uuid, i64>) -> BTreeMap<Uuid, i64> {
+    for (variant, back) in given_back {
+        if let Some(quantity) = of.get_mut(variant) {
+            *quantity = quantity.saturating_sub(*back);
+        }
+    }
+    of.retain(|_, quantity| *quantity > 0);
+    of
+}
+
 /// The lines that cannot be supplied. A variant that is not there has nothing available.
 pub fn shortages(wanted: &BTreeMap<Uuid, i64>, levels: &BTreeMap<Uuid, Level>) -> Vec<Shortage> {
     wanted
@@ -68,6 +79,14 @@ mod tests {
         let line = |variant_id, quantity| StockLine { variant_id, quantity };
         let wanted = by_variant(&[line(b, 2), line(a, 1), line(b, 3)]);
         assert_eq!(wanted.into_iter().collect::<Vec<_>>(), [(a.uuid(), 1), (b.uuid(), 5)]);
+    }
+
+    #[test]
+    fn what_was_given_back_is_not_wanted_again() {
+        let [kept, part, gone, other] = std::array::from_fn(|_| Uuid::now_v7());
+        let wanted = BTreeMap::from([(kept, 2), (part, 3), (gone, 1)]);
+        let back = BTreeMap::from([(part, 1), (gone, 5), (other, 1)]);
+        assert_eq!(left(wanted, &back), BTreeMap::from([(kept, 2), (part, 2)]));
     }
 
     #[test]

@@ -4,7 +4,9 @@
 mod catalogue;
 mod categories;
 mod drafts;
+mod giving_back;
 mod products;
+mod repair;
 mod reserving;
 pub mod shelf;
 mod showing;

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::OrderId;
-use eshopz_product_api::ReserveStock;
+use eshopz_product_api::{ReserveStock, StockLine};
 use uuid::Uuid;
 
 use super::ProductService;
 use crate::domain::ReservationState;
-use crate::domain::stock::{by_variant, shortages};
+use crate::domain::stock::{by_variant, left, shortages};
 use crate::error::ProductError;
 use crate::store;
 
@@ -21,6 +21,7 @@ const MAX_QUANTITY: i64 = 1_000_000_000;
 /// Reservations that are freed in one transaction.
 const FREED_AT_ONCE: i64 = 100;
 
+#[eshopz_crash::crash_points]
 impl ProductService {
     /// Reserves all lines or none.
     ///
@@ -28,14 +29,7 @@ impl ProductService {
     /// [`ProductError::InsufficientStock`]; [`ProductError::ReservationMismatch`] when the order holds
     /// or bought other lines; [`ProductError::Field`] for quantities out of range.
     pub(crate) async fn reserve_stock(&self, command: ReserveStock) -> Result<(), ProductError> {
-        if command.lines.iter().any(|line| !(1..=MAX_QUANTITY).contains(&line.quantity)) {
-            return Err(ProductError::field(
-                "/lines",
-                "range",
-                format!("must have quantities from 1 to {MAX_QUANTITY}"),
-            ));
-        }
-        let wanted = by_variant(&command.lines);
+        let wanted = quantities(&command.lines)?;
         let (order, expires_at) = (command.order_id.uuid(), command.expires_at);
         let mut conn = self.db.conn().await?;
         let products = (*conn)
@@ -140,8 +134,20 @@ impl ProductService {
     }
 }
 
-/// An order that reserved before: the same lines are its own already, or are taken anew. Returns the
-/// products of which fewer are available now.
+/// The quantities by variant.
+///
+/// # Errors
+/// [`ProductError::Field`] when one is out of range.
+pub(super) fn quantities(lines: &[StockLine]) -> Result<BTreeMap<Uuid, i64>, ProductError> {
+    if lines.iter().all(|line| (1..=MAX_QUANTITY).contains(&line.quantity)) {
+        return Ok(by_variant(lines));
+    }
+    Err(ProductError::field("/lines", "range", format!("must have quantities from 1 to {MAX_QUANTITY}")))
+}
+
+/// An order that reserved before: the same lines are its own already, or are taken anew. What it gave back
+/// since is not wanted again. Returns the products of which fewer are available now.
+#[eshopz_crash::crash_points]
 async fn reserve_again(
     conn: &mut AsyncPgConnection,
     order: Uuid,
@@ -150,7 +156,8 @@ async fn reserve_again(
 ) -> Result<Vec<Uuid>, ProductError> {
     let state = store::reservations::lock(conn, order).await?;
     let state = state.ok_or_else(|| ProductError::NoReservation(OrderId::from(order)))?;
-    let same = store::reservations::lines(conn, order).await? == *wanted;
+    let wanted = left(wanted.clone(), &store::returns::given_back(conn, order).await?);
+    let same = store::reservations::lines(conn, order).await? == wanted;
     match state {
         ReservationState::Held | ReservationState::Sold if !same => {
             Err(ProductError::ReservationMismatch(OrderId::from(order)))
@@ -163,12 +170,13 @@ async fn reserve_again(
         ReservationState::Released => {
             store::reservations::drop_lines(conn, order).await?;
             store::reservations::set_held(conn, order, expires_at).await?;
-            hold(conn, order, wanted).await
+            hold(conn, order, &wanted).await
         }
     }
 }
 
 /// Counts the lines as reserved, if all of them can be supplied; whose variants they are.
+#[eshopz_crash::crash_points]
 async fn hold(
     conn: &mut AsyncPgConnection,
     order: Uuid,
@@ -180,6 +188,7 @@ async fn hold(
 }
 
 /// Locks the stock of the variants, if there is enough of each; whose variants they are.
+#[eshopz_crash::crash_points]
 async fn lock_available(conn: &mut AsyncPgConnection, wanted: &BTreeMap<Uuid, i64>) -> Result<Vec<Uuid>, ProductError> {
     let variants: Vec<Uuid> = wanted.keys().copied().collect();
     let locked = store::levels::lock(conn, &variants).await?;

@@ -113,6 +113,21 @@ pub async fn change(conn: &mut AsyncPgConnection, change: &Change<'_>) -> QueryR
     .await
 }
 
+/// Sets what is reserved of a variant, which is locked, to what orders hold; 0 rows when it is that already.
+pub async fn count_reserved(conn: &mut AsyncPgConnection, variant: Uuid) -> QueryResult<usize> {
+    prepared(
+        sql_query(
+            "UPDATE stock_levels s SET reserved = h.held FROM ( \
+                SELECT coalesce(sum(l.quantity), 0)::bigint AS held FROM reservation_lines l \
+                JOIN reservations r USING (order_id) WHERE l.variant_id = $1 AND r.state = 'held' \
+             ) h WHERE s.variant_id = $1 AND s.reserved <> h.held",
+        )
+        .bind::<SqlUuid, _>(variant),
+    )
+    .execute(conn)
+    .await
+}
+
 /// Says whether a variant may be sold beyond its stock. Breaks `stock_not_oversold` when it may not,
 /// but was.
 pub async fn set_backorder(conn: &mut AsyncPgConnection, variant: Uuid, backorder: bool) -> QueryResult<usize> {

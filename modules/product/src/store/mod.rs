@@ -8,6 +8,7 @@ pub mod listing;
 pub mod movements;
 pub mod products;
 pub mod reservations;
+pub mod returns;
 pub mod rows;
 pub mod selection;
 pub mod variants;

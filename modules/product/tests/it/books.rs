@@ -1,7 +1,9 @@
 //! Each rule of the books, and an error of its kind planted; and the events of changes.
 
 use eshopz_kernel::OrderId;
+use eshopz_product_api::{GiveBackStock, StockLine};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::shop::{Shop, reserve, shirt, variant_id};
 
@@ -13,6 +15,11 @@ async fn each_planted_error_is_found() {
     let order = OrderId::new();
     shop.api.reserve(reserve(order, &[(variant, 1)])).await.unwrap();
     shop.api.commit_reservation(order).await.unwrap();
+    let returned = OrderId::new();
+    shop.api.reserve(reserve(returned, &[(variant, 1)])).await.unwrap();
+    shop.api.commit_reservation(returned).await.unwrap();
+    let lines = vec![StockLine { variant_id: variant, quantity: 1 }];
+    shop.api.give_back(GiveBackStock { order_id: returned, id: Uuid::now_v7(), lines }).await.unwrap();
     assert_eq!(shop.findings().await, []);
     let product = product["id"].as_str().unwrap();
     for (plant, undo, check, subject) in [
@@ -33,6 +40,12 @@ async fn each_planted_error_is_found() {
             format!("UPDATE reservations SET state = 'sold' WHERE order_id = '{order}'"),
             "stock_sold",
             order.to_string(),
+        ),
+        (
+            format!("UPDATE reservation_returns SET quantity = 2 WHERE order_id = '{returned}'"),
+            format!("UPDATE reservation_returns SET quantity = 1 WHERE order_id = '{returned}'"),
+            "stock_given_back",
+            returned.to_string(),
         ),
         (
             format!("UPDATE products SET price_max_minor = 99999 WHERE id = '{product}'"),
