@@ -27,6 +27,12 @@ pub enum PaymentError {
     CaptureExceeds { capturable: Money },
     #[error("more than what can be refunded")]
     RefundExceeds { refundable: Money },
+    #[error("nothing was paid that could be given back in state {0:?}")]
+    NotRefundable(PaymentStatus),
+    #[error("the refund's id is that of another")]
+    OtherRefund,
+    #[error("it is not known yet what there is to give back")]
+    OutcomeUnknown,
     #[error("declined: {}", .0.code)]
     Declined(Failure),
     #[error("the gateway does not know the method")]
@@ -74,6 +80,14 @@ impl From<PaymentError> for Fault {
                 Self::conflict("refund_exceeds_captured", "That is more than what was collected and not refunded yet.")
                     .with("refundable", refundable)
             }
+            PaymentError::NotRefundable(status) => {
+                Self::conflict("payment_not_refundable", "Nothing was paid that could be given back.")
+                    .with("payment_status", status_name(status))
+            }
+            PaymentError::OtherRefund => {
+                Self::conflict("refund_exists", "There is another refund with this id, of another amount or payment.")
+            }
+            PaymentError::OutcomeUnknown => outcome_unknown(),
             PaymentError::Declined(failure) => {
                 Self::payment_declined(declines::reason(&failure.code).code, failure.message)
             }
@@ -121,6 +135,16 @@ fn unreachable_gateway() -> Fault {
     fault
 }
 
+fn outcome_unknown() -> Fault {
+    let mut fault = Fault::new(
+        FaultKind::Unavailable,
+        "payment_outcome_unknown",
+        "The gateway has not answered, so it is not known what there is to give back. Repeat it in a moment.",
+    );
+    fault.retry_after = Some(2);
+    fault
+}
+
 fn webhook_fault(error: WebhookError) -> Fault {
     match error {
         WebhookError::Signature => {
@@ -157,9 +181,16 @@ pub const PROBLEMS: &[ProblemCode] = &[
     conflict("payment_not_capturable", "The payment is not authorized, or a capture is on its way."),
     conflict("capture_exceeds_authorized", "More than `capturable`."),
     conflict("refund_exceeds_captured", "More than `refundable`."),
+    conflict("payment_not_refundable", "Nothing was paid that could be given back; `payment_status` says how it is."),
+    conflict("refund_exists", "Another refund has this id."),
     conflict("gateway_refused", "The gateway will not do it; the payment's transactions say why."),
     conflict("payment_exists", "The order has a payment of another amount."),
     ProblemCode::new("gateway_unavailable", FaultKind::Unavailable, "The gateway has not answered; see `Retry-After`."),
+    ProblemCode::new(
+        "payment_outcome_unknown",
+        FaultKind::Unavailable,
+        "It is not known yet what was paid; see `Retry-After`.",
+    ),
     ProblemCode::new("invalid_signature", FaultKind::Malformed, "A webhook's signature is missing, wrong or too old."),
     ProblemCode::new("malformed_event", FaultKind::Malformed, "A webhook's body is no event of the gateway."),
 ];

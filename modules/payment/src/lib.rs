@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
+use chrono::{DateTime, Utc};
 use eshopz_kernel::Fault;
 use eshopz_payment_api::PaymentApi;
 use eshopz_platform::books::Report;
@@ -33,10 +34,11 @@ use eshopz_platform::db::Db;
 use eshopz_platform::events::Listener;
 use eshopz_platform::jobs::Periodic;
 use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
 
 pub use domain::Method;
 pub use error::PROBLEMS;
-pub use gateway::{Gateway, SandboxGateway};
+pub use gateway::{Gateway, SandboxGateway, StripeGateway, StripeSettings};
 pub use http::routes;
 
 use service::PaymentService;
@@ -114,6 +116,11 @@ impl PaymentModule {
         self.service.webhook_secrets.replace(secret);
     }
 
+    /// The gateway is called with another secret key from now on.
+    pub fn replace_gateway_key(&self, secret_key: &str) {
+        self.service.gateway().replace_secret_key(secret_key);
+    }
+
     /// Adds the endpoints and what they need.
     pub fn configure(&self, cfg: &mut ServiceConfig) {
         cfg.app_data(web::Data::from(Arc::clone(&self.service)));
@@ -138,6 +145,43 @@ impl PaymentModule {
     /// When the database cannot be asked what there is to do.
     pub async fn reconcile(&self) -> Result<(), Fault> {
         self.service.reconcile().await
+    }
+
+    /// Compares the gateway's list of charges with ours, since a moment. `progress` hears how many charges
+    /// have been compared. What is on its way at that moment is no difference.
+    ///
+    /// # Errors
+    /// When the gateway does not answer or the database cannot be read.
+    pub async fn compare_with_gateway(
+        &self,
+        since: DateTime<Utc>,
+        progress: impl Fn(u64) + Send + Sync,
+    ) -> Result<Report, Fault> {
+        self.service.compare_with_gateway(since, progress).await
+    }
+
+    /// Asks the gateway again about a movement that has no answer; false when it still has none.
+    ///
+    /// # Errors
+    /// When the gateway or the database does not answer.
+    pub async fn ask_again(&self, movement: Uuid) -> Result<bool, Fault> {
+        Ok(self.service.ask_again(movement).await?)
+    }
+
+    /// Applies an event of the gateway that waits; false when what it is about is not known yet.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn apply_again(&self, event: Uuid) -> Result<bool, Fault> {
+        Ok(self.service.apply_again(event).await?)
+    }
+
+    /// Goes on giving back a payment whose order is cancelled; false when it is not all given back yet.
+    ///
+    /// # Errors
+    /// When the gateway or the database does not answer.
+    pub async fn undo_again(&self, payment: Uuid) -> Result<bool, Fault> {
+        Ok(self.service.undo_again(payment).await?)
     }
 
     /// Whether the books balance.

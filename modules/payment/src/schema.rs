@@ -11,6 +11,8 @@ diesel::table! {
         captured_minor -> BigInt,
         refunded_minor -> BigInt,
         gateway_refunded_minor -> BigInt,
+        gateway_bounced_minor -> BigInt,
+        released_minor -> BigInt,
         status -> Text,
         gateway -> Text,
         gateway_reference -> Nullable<Text>,
@@ -23,6 +25,8 @@ diesel::table! {
         processing_since -> Nullable<Timestamptz>,
         undo_requested_at -> Nullable<Timestamptz>,
         undo_reason -> Nullable<Text>,
+        undo_tries -> Integer,
+        undo_due_at -> Timestamptz,
         secured_at -> Nullable<Timestamptz>,
         version -> BigInt,
         created_at -> Timestamptz,
@@ -47,6 +51,8 @@ diesel::table! {
         failure_message -> Nullable<Text>,
         created_at -> Timestamptz,
         tried_at -> Timestamptz,
+        tries -> Integer,
+        due_at -> Timestamptz,
         settled_at -> Nullable<Timestamptz>,
     }
 }
@@ -58,6 +64,8 @@ diesel::table! {
         event_id -> Text,
         #[sql_name = "type"]
         kind -> Text,
+        payment_id -> Nullable<Uuid>,
+        reference -> Nullable<Text>,
         body -> Text,
         received_at -> Timestamptz,
         applied_at -> Nullable<Timestamptz>,

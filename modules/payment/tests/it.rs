@@ -1,20 +1,39 @@
-//! The payment module through its HTTP, on a real PostgreSQL, with the sandbox as its gateway.
+//! The payment module through its HTTP, on a real PostgreSQL, with the sandbox as its gateway;
+//! and Stripe's gateway against a server that speaks Stripe, and one that plays its faults.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[path = "it/books.rs"]
 mod books;
+#[path = "it/both_gateways.rs"]
+mod both_gateways;
 #[path = "it/captures.rs"]
 mod captures;
+#[path = "it/drift.rs"]
+mod drift;
+#[path = "it/kills.rs"]
+mod kills;
 #[path = "it/paying.rs"]
 mod paying;
+#[path = "it/races.rs"]
+mod races;
 #[path = "it/reading.rs"]
 mod reading;
 #[path = "it/recovery.rs"]
 mod recovery;
 #[path = "it/refunds.rs"]
 mod refunds;
+#[path = "it/releases.rs"]
+mod releases;
+#[path = "it/sessions.rs"]
+mod sessions;
 #[path = "it/shop.rs"]
 mod shop;
+#[path = "it/starvation.rs"]
+mod starvation;
+#[path = "it/stripe/mod.rs"]
+mod stripe;
+#[path = "it/troubled.rs"]
+mod troubled;
 #[path = "it/undoing.rs"]
 mod undoing;
 #[path = "it/webhooks.rs"]

@@ -105,7 +105,8 @@ pub trait PaymentApi: Send + Sync {
     /// gateway did not answer is `pending` and done by itself.
     ///
     /// Fails with 409 `refund_exceeds_captured` when there is not so much to give back, 409
-    /// `payment_not_refundable` when nothing was paid yet.
+    /// `payment_not_refundable` when nothing was paid, 409 `refund_exists` when the id is that of another
+    /// refund; 503 `payment_outcome_unknown` while it is not known what there is to give back: repeat it then.
     async fn refund(&self, command: RefundPayment) -> Result<RefundSummary, Fault>;
 }
 
@@ -159,6 +160,39 @@ impl Event for PaymentRefunded {
     const NAME: &'static str = "payment.refunded.v1";
 }
 
+/// Money that was on its way back did not get there: the gateway refused, or the bank returned it. It can be
+/// refunded again, under another id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRefundFailed {
+    pub payment_id: PaymentId,
+    pub order_id: OrderId,
+    pub refund_id: RefundId,
+    pub amount: Money,
+    /// The gateway's reason.
+    pub code: String,
+    pub at: DateTime<Utc>,
+}
+
+impl Event for PaymentRefundFailed {
+    const NAME: &'static str = "payment.refund_failed.v1";
+}
+
+/// So much less of what is held will be collected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentReleased {
+    pub payment_id: PaymentId,
+    pub order_id: OrderId,
+    pub refund_id: RefundId,
+    pub amount: Money,
+    /// All that was released of the payment so far.
+    pub released_amount: Money,
+    pub at: DateTime<Utc>,
+}
+
+impl Event for PaymentReleased {
+    const NAME: &'static str = "payment.released.v1";
+}
+
 /// Every event of the module.
 pub const EVENTS: &[&str] = &[
     PaymentAuthorized::NAME,
@@ -166,4 +200,6 @@ pub const EVENTS: &[&str] = &[
     PaymentFailed::NAME,
     PaymentCancelled::NAME,
     PaymentRefunded::NAME,
+    PaymentRefundFailed::NAME,
+    PaymentReleased::NAME,
 ];

@@ -19,6 +19,10 @@ pub enum TransactionKind {
     Refund,
     /// Lets a held amount go.
     Void,
+    /// So much less of what is held will be collected; the last part lets all of it go at the gateway.
+    Release,
+    /// Gives a surplus charge back.
+    Return,
 }
 
 /// How it went.
@@ -41,7 +45,11 @@ pub enum TransactionStatus {
 }
 
 impl TransactionKind {
-    pub const ALL: [Self; 5] = [Self::Charge, Self::Authorization, Self::Capture, Self::Refund, Self::Void];
+    pub const ALL: [Self; 7] =
+        [Self::Charge, Self::Authorization, Self::Capture, Self::Refund, Self::Void, Self::Release, Self::Return];
+
+    /// What changes a hold; of these a payment has one on its way at the most.
+    pub const OF_HOLDS: [Self; 3] = [Self::Capture, Self::Void, Self::Release];
 
     /// The name on the wire and in the database.
     #[must_use]
@@ -52,6 +60,8 @@ impl TransactionKind {
             Self::Capture => "capture",
             Self::Refund => "refund",
             Self::Void => "void",
+            Self::Release => "release",
+            Self::Return => "return",
         }
     }
 

@@ -23,6 +23,10 @@ pub struct PaymentState {
     pub refunded: i64,
     /// The most that the gateway said has gone back.
     pub refunded_at_gateway: i64,
+    /// What of it did not arrive and is ours again.
+    pub bounced_at_gateway: i64,
+    /// What was held and will not be collected.
+    pub released: i64,
     /// The gateway's name of the charge that the payment rests on.
     pub reference: Option<String>,
     /// The latest attempt.
@@ -52,6 +56,12 @@ pub enum Fact {
     RefundedAtGateway { reference: String, total: i64 },
     /// A refund that was on its way failed.
     RefundReturned { amount: i64 },
+    /// A refund that the gateway had told as done did not arrive.
+    RefundBounced { amount: i64 },
+    /// So much of what is held will not be collected.
+    Released { amount: i64 },
+    /// The attempt had a method that the gateway does not know: as if it had not been.
+    AttemptForgotten { attempt: Uuid },
     /// The order was cancelled.
     UndoRequested,
 }
@@ -68,6 +78,10 @@ pub enum Effect {
     Cancelled,
     /// So much went back that we had not asked for.
     RefundedOutside {
+        amount: i64,
+    },
+    /// So much was collected although it had been released: it has to go back.
+    ReleaseBroken {
         amount: i64,
     },
     /// Money came in for a payment that does not want it: it has to go back.
@@ -103,6 +117,12 @@ impl PaymentState {
         Ok(true)
     }
 
+    /// What is held and can still be collected.
+    #[must_use]
+    pub const fn capturable(&self) -> i64 {
+        self.amount.saturating_sub(self.released)
+    }
+
     /// What can still be refunded.
     #[must_use]
     pub const fn refundable(&self) -> i64 {
@@ -123,7 +143,7 @@ impl PaymentState {
     fn rest_on(&mut self, reference: String, method: Option<Method>) {
         if !self.rests_on(&reference) {
             self.reference = Some(reference);
-            self.refunded_at_gateway = 0;
+            (self.refunded_at_gateway, self.bounced_at_gateway) = (0, 0);
         }
         self.method = self.method.take().or(method);
         self.failure = None;
@@ -132,12 +152,21 @@ impl PaymentState {
 
     /// Books what the gateway gave back and we did not know of.
     fn book_outside_refunds(&mut self) -> Vec<Effect> {
-        let outside = self.refunded_at_gateway.min(self.captured).saturating_sub(self.refunded);
+        let gone = self.refunded_at_gateway.saturating_sub(self.bounced_at_gateway);
+        let outside = gone.min(self.captured).saturating_sub(self.refunded);
         if outside <= 0 {
             return Vec::new();
         }
         self.refunded = self.refunded.saturating_add(outside);
         vec![Effect::RefundedOutside { amount: outside }]
+    }
+
+    /// Closes it, unless something was paid or may yet be.
+    fn close_unpaid(&mut self) -> Vec<Effect> {
+        match self.status {
+            PaymentStatus::RequiresPaymentMethod | PaymentStatus::Failed => self.close(),
+            _ => Vec::new(),
+        }
     }
 
     fn close(&mut self) -> Vec<Effect> {
@@ -173,12 +202,26 @@ pub fn reduce(state: &mut PaymentState, fact: Fact) -> Vec<Effect> {
             state.refunded = state.refunded.saturating_sub(amount);
             state.book_outside_refunds()
         }
+        Fact::RefundBounced { amount } => {
+            state.bounced_at_gateway = state.bounced_at_gateway.saturating_add(amount);
+            state.refunded = state.refunded.saturating_sub(amount);
+            state.book_outside_refunds()
+        }
+        Fact::Released { amount } => {
+            state.released = state.released.saturating_add(amount);
+            Vec::new()
+        }
+        Fact::AttemptForgotten { attempt } => {
+            if state.is_open(attempt) {
+                state.status = PaymentStatus::RequiresPaymentMethod;
+                state.attempts = state.attempts.saturating_sub(1);
+                state.attempt = None;
+            }
+            if state.undo_requested { state.close_unpaid() } else { Vec::new() }
+        }
         Fact::UndoRequested => {
             state.undo_requested = true;
-            match state.status {
-                PaymentStatus::RequiresPaymentMethod | PaymentStatus::Failed => state.close(),
-                _ => Vec::new(),
-            }
+            state.close_unpaid()
         }
     }
 }
@@ -193,9 +236,14 @@ fn captured(state: &mut PaymentState, reference: String, amount: i64, method: Op
     state.rest_on(reference, method);
     state.status = PaymentStatus::Succeeded;
     state.captured = collected;
+    let broken = collected.saturating_sub(state.capturable());
     let mut effects = Vec::new();
     if first || more > 0 {
         effects.push(Effect::Captured { amount: more });
+    }
+    if broken > 0 {
+        state.released = state.released.saturating_sub(broken);
+        effects.push(Effect::ReleaseBroken { amount: broken });
     }
     effects.extend(state.book_outside_refunds());
     effects

@@ -15,6 +15,8 @@ fn fresh() -> PaymentState {
         captured: 0,
         refunded: 0,
         refunded_at_gateway: 0,
+        bounced_at_gateway: 0,
+        released: 0,
         reference: None,
         attempt: None,
         attempts: 0,
@@ -119,7 +121,7 @@ fn money_is_kept_whatever_comes() {
             let reference = format!("ch_{}", random(&mut seed) % 3);
             let of = attempt(u128::from(random(&mut seed)) % (next + 1));
             let amount = i64::try_from(random(&mut seed) % 130).unwrap();
-            let effects = match random(&mut seed) % 9 {
+            let effects = match random(&mut seed) % 11 {
                 0 => {
                     next += 1;
                     let _ = state.begin(attempt(next));
@@ -132,6 +134,11 @@ fn money_is_kept_whatever_comes() {
                 5 => reduce(&mut state, Fact::Voided { reference, attempt: None }),
                 6 => reduce(&mut state, Fact::RefundedAtGateway { reference, total: amount }),
                 7 => reduce(&mut state, Fact::UndoRequested),
+                8 if state.status == PaymentStatus::Authorized => {
+                    let less = amount.min(state.capturable());
+                    reduce(&mut state, Fact::Released { amount: less })
+                }
+                9 => reduce(&mut state, Fact::AttemptForgotten { attempt: of }),
                 _ => {
                     let back = amount.min(state.refunded);
                     reduce(&mut state, Fact::RefundReturned { amount: back })
@@ -139,6 +146,7 @@ fn money_is_kept_whatever_comes() {
             };
             assert!(state.captured >= before.captured && state.captured <= state.amount);
             assert!(state.refunded >= 0 && state.refunded <= state.captured);
+            assert!(state.released >= 0 && state.released <= state.amount - state.captured);
             if before.status == PaymentStatus::Succeeded {
                 assert_eq!(state.status, PaymentStatus::Succeeded);
                 assert_eq!(state.reference, before.reference);
@@ -207,4 +215,35 @@ fn an_order_that_costs_nothing_is_paid_once() {
     assert_eq!(reduce(&mut state, captured(0)), [Effect::Captured { amount: 0 }]);
     assert_eq!(reduce(&mut state, captured(0)), []);
     assert_eq!(state.status, PaymentStatus::Succeeded);
+}
+
+#[test]
+fn what_was_released_and_collected_all_the_same_goes_back() {
+    let mut state = run(processing(), &[authorized(), Fact::Released { amount: 30 }, Fact::Released { amount: 20 }]);
+    assert_eq!(state.capturable(), 50);
+    let effects = reduce(&mut state, captured(80));
+    assert_eq!(effects, [Effect::Captured { amount: 80 }, Effect::ReleaseBroken { amount: 30 }]);
+    assert_eq!((state.captured, state.released), (80, 20));
+    assert_eq!(reduce(&mut state, captured(80)), []);
+}
+
+#[test]
+fn a_refund_that_did_not_arrive_is_not_booked_again() {
+    let mut state = run(processing(), &[captured(100), given_back(60)]);
+    assert_eq!(state.refunded, 60);
+    assert_eq!(reduce(&mut state, Fact::RefundBounced { amount: 60 }), []);
+    assert_eq!(reduce(&mut state, given_back(60)), [], "the same news, late");
+    assert_eq!((state.refunded, state.refundable()), (0, 100));
+}
+
+#[test]
+fn an_attempt_that_is_forgotten_was_none() {
+    let mut state = processing();
+    assert_eq!(reduce(&mut state, Fact::AttemptForgotten { attempt: attempt(1) }), []);
+    assert_eq!((state.status, state.attempts), (PaymentStatus::RequiresPaymentMethod, 0));
+    let mut undone = run(processing(), &[Fact::UndoRequested]);
+    assert_eq!(reduce(&mut undone, Fact::AttemptForgotten { attempt: attempt(1) }), [Effect::Cancelled]);
+    let mut paid = run(processing(), &[captured(100)]);
+    assert_eq!(reduce(&mut paid, Fact::AttemptForgotten { attempt: attempt(1) }), []);
+    assert_eq!(paid.status, PaymentStatus::Succeeded);
 }

@@ -3,12 +3,15 @@
 //! The shape is Stripe's. Every call that moves money carries the id of the ledger row that was written
 //! before it as its idempotency key, so it can be repeated until its answer is known.
 
+mod events;
 pub mod sandbox;
 pub mod signature;
+pub mod stripe;
 mod webhook_secrets;
 
 use actix_web::http::header::HeaderMap;
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use eshopz_kernel::{Money, PaymentId};
 use eshopz_platform::books::Report;
 use serde_json::Value;
@@ -17,13 +20,15 @@ use uuid::Uuid;
 use crate::domain::Method;
 
 pub use sandbox::SandboxGateway;
+pub use stripe::{StripeGateway, StripeSettings};
 pub(crate) use webhook_secrets::WebhookSecrets;
 
 /// Collect an amount, or hold it.
 #[derive(Clone, Debug)]
 pub struct ChargeRequest {
     pub idempotency_key: Uuid,
-    /// A new charge of the same payment replaces those that still wait for the payer.
+    /// A gateway may let go what still waits for the payer of the same payment; where it does not, and he
+    /// pays that after all, it is given back.
     pub payment_id: PaymentId,
     pub amount: Money,
     /// The gateway's name of a method, `pm_…`. Card data never comes here.
@@ -116,8 +121,54 @@ pub enum GatewayNews {
     Refunded {
         total: i64,
     },
+    /// A refund that had been told as done did not reach the payer; the money is the merchant's again.
+    RefundFailed {
+        /// The gateway's name of the refund.
+        refund: String,
+        code: String,
+    },
     /// Nothing that concerns this module.
     Other,
+}
+
+/// How a charge stands in the gateway's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChargeStatus {
+    /// The amount is held.
+    Authorized,
+    /// Collected; what of it went back is [`GatewayCharge::refunded`].
+    Succeeded,
+    /// For the payer, or for the bank.
+    Waiting,
+    Declined,
+    /// Replaced or let go.
+    Voided,
+}
+
+/// A charge in the gateway's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayCharge {
+    /// The gateway's name of the charge.
+    pub reference: String,
+    /// The idempotency key that it was made under; none when somebody made it by other means.
+    pub attempt: Option<Uuid>,
+    pub payment_id: Option<PaymentId>,
+    pub status: ChargeStatus,
+    /// What was asked for.
+    pub amount: Money,
+    /// Minor units that were collected.
+    pub captured: i64,
+    /// Minor units of them that went back.
+    pub refunded: i64,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A piece of the gateway's list, the newest charges first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatewayPage {
+    pub charges: Vec<GatewayCharge>,
+    /// Where the next piece begins; none when this is the last.
+    pub next: Option<String>,
 }
 
 /// A webhook's body was not taken.
@@ -144,6 +195,9 @@ pub trait Gateway: Send + Sync {
         true
     }
 
+    /// The secret that it is called with, where it needs one, is another from now on.
+    fn replace_secret_key(&self, _secret_key: &str) {}
+
     /// Collects or holds an amount.
     async fn authorize_or_charge(&self, request: ChargeRequest) -> Result<Charge, GatewayError>;
 
@@ -156,8 +210,13 @@ pub trait Gateway: Send + Sync {
     /// Gives back what was collected, in part or whole. Returns the gateway's reference.
     async fn refund(&self, request: FollowUp) -> Result<String, GatewayError>;
 
-    /// The charge that was made under an idempotency key, if the gateway knows of one.
+    /// The charge that was made under an idempotency key, if the gateway knows of one. Only looks. "None"
+    /// is final; a gateway that cannot be sure of it yet answers [`GatewayError::Timeout`].
     async fn find(&self, idempotency_key: Uuid) -> Result<Option<Charge>, GatewayError>;
+
+    /// What the gateway has in its own books since a moment: the first piece without a cursor, each
+    /// further one from [`GatewayPage::next`].
+    async fn charges_since(&self, since: DateTime<Utc>, cursor: Option<String>) -> Result<GatewayPage, GatewayError>;
 
     /// Checks that a webhook comes from the gateway and reads it.
     async fn parse_webhook(&self, headers: &HeaderMap, body: &str, secret: &str) -> Result<GatewayEvent, WebhookError>;

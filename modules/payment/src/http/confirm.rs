@@ -59,7 +59,7 @@ pub async fn confirm_payment(
 
 async fn confirm(service: &PaymentService, id: PaymentId, method: &str, claim: &Claim, begun: Option<Uuid>) -> Answer {
     let payment = match begun {
-        Some(attempt) => service.resume_confirm(id, attempt).await?,
+        Some(attempt) => service.resume_confirm(id, method, claim, attempt).await?,
         None => service.confirm(id, method, Some(claim)).await?,
     };
     Ok(Reply::ok(&PaymentView::from(&payment))?.etag(payment.version))

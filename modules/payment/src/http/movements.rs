@@ -12,7 +12,8 @@ use crate::service::PaymentService;
 
 /// Collect what is held
 ///
-/// Admin. For payments that are `authorized`: collects the whole amount, or a part of it and lets the rest go.
+/// Admin. For payments that are `authorized`: collects all that is held and was not released, or a part of it and
+/// lets the rest go.
 #[utoipa::path(
     tag = "payment",
     params(
@@ -119,8 +120,8 @@ pub async fn list_payment_refunds(
 
 /// List a payment's transactions
 ///
-/// Every attempt, capture, refund and void, with the gateway's reference, from the first one on. For the
-/// payer and admins.
+/// Every attempt, capture, refund, void, release and return, with the gateway's reference, from the first one
+/// on. For the payer and admins.
 #[utoipa::path(
     tag = "payment",
     params(("id" = Uuid, Path, description = "The payment's id."), PageParams),

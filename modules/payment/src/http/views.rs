@@ -67,6 +67,8 @@ pub struct PaymentView {
     captured_amount: Money,
     /// Refunds that are done or on their way.
     refunded_amount: Money,
+    /// What was held and will not be collected.
+    released_amount: Money,
     status: StatusView,
     #[schema(examples("sandbox"))]
     gateway: String,
@@ -88,6 +90,7 @@ impl From<&Payment> for PaymentView {
             amount: payment.money(payment.amount_minor),
             captured_amount: payment.money(payment.captured_minor),
             refunded_amount: payment.money(payment.refunded_minor),
+            released_amount: payment.money(payment.released_minor),
             status: payment.status.0.into(),
             gateway: payment.gateway.clone(),
             method: payment.method.clone().and_then(|method| serde_json::from_value(method).ok()),

@@ -12,8 +12,9 @@ use crate::error::PaymentError;
 use crate::gateway::{FollowUp, GatewayError};
 use crate::store::{Movement, NewMovement, Payment, ledger, payments};
 
+#[eshopz_crash::crash_points]
 impl PaymentService {
-    /// Collects what is held, in part (the rest is let go) or whole.
+    /// Collects what is held and was not released, in part (the rest is let go) or whole.
     ///
     /// # Errors
     /// 409 `payment_not_capturable` or `capture_exceeds_authorized`; 422 for a bad amount; 503 while the
@@ -25,7 +26,7 @@ impl PaymentService {
             conn.transaction(async |conn| {
                 claim_key(conn, Some(claim), capture).await?;
                 let payment = payments::lock(conn, id.uuid()).await?.ok_or(PaymentError::NotFound)?;
-                let busy = ledger::open_capture_or_void(conn, payment.id).await?.is_some();
+                let busy = ledger::open_change_of_hold(conn, payment.id).await?.is_some();
                 let amount = capturable(&payment, amount, busy)?;
                 let new = NewMovement::asking(&payment, capture, TransactionKind::Capture, amount);
                 let row = ledger::insert(conn, &new).await?;
@@ -104,7 +105,7 @@ fn capturable(payment: &Payment, amount: Option<Money>, busy: bool) -> Result<i6
     if payment.status.0 != PaymentStatus::Authorized || payment.undo_requested_at.is_some() || busy {
         return Err(PaymentError::NotCapturable(payment.status.0));
     }
-    let held = payment.money(payment.amount_minor);
+    let held = payment.money(payment.state().capturable());
     let amount = amount.unwrap_or(held);
     if amount.currency != held.currency || (amount.amount < 1 && held.amount > 0) {
         return Err(PaymentError::BadAmount { expected: held });

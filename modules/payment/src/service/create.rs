@@ -8,6 +8,7 @@ use super::PaymentService;
 use crate::error::PaymentError;
 use crate::store::payments;
 
+#[eshopz_crash::crash_points]
 impl PaymentService {
     /// Makes the payment of an order; the one that there is, if it is for the same amount.
     ///
@@ -26,6 +27,8 @@ impl PaymentService {
                 found.into_iter().next().ok_or(PaymentError::OtherAmount)
             })
             .await?;
+        drop(conn);
+        let payment = self.with_parked(payment, None).await?;
         if payment.money(payment.amount_minor) == command.amount {
             Ok(payment.summary())
         } else {

@@ -17,6 +17,12 @@ fn revenue(direction: &'static str, currency: &str, minor: i64) {
     .increment(u64::try_from(minor).unwrap_or(0));
 }
 
+/// How many of the gateway's events wait for a payment that is not known.
+pub(super) fn waiting_webhooks(count: i64) {
+    let count = i32::try_from(count).unwrap_or(i32::MAX);
+    metrics::gauge!("eshopz_payment_webhooks_parked", "module" => "payment").set(f64::from(count));
+}
+
 impl PaymentService {
     /// Counts what a fact has changed; called once it is committed.
     pub(super) fn meter(&self, payment: &Payment, effects: &[Effect]) {
@@ -30,6 +36,7 @@ impl PaymentService {
                 Effect::AttemptFailed => outcome("failed", payment.failure_code.clone().unwrap_or_default()),
                 Effect::Cancelled => outcome("cancelled", String::new()),
                 Effect::RefundedOutside { amount } => revenue("refunded", &payment.currency, *amount),
+                Effect::ReleaseBroken { .. } => outcome("release_broken", String::new()),
                 Effect::Surplus => outcome("surplus", String::new()),
             }
         }

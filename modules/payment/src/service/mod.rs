@@ -3,16 +3,21 @@
 //! write down what came of it (another one). Whatever is cut off in between is taken up by [`reconcile`].
 
 mod access;
+mod attempts;
 mod capture;
 mod confirm;
 mod create;
+mod drift;
 mod lists;
 mod metering;
 mod reconcile;
 mod refunds;
+mod releases;
+mod repair;
 mod settle;
 mod surplus;
 mod undo;
+mod voids;
 mod webhooks;
 
 use std::future::Future;
@@ -33,6 +38,9 @@ use crate::error::PaymentError;
 use crate::gateway::{Gateway, GatewayError, WebhookSecrets};
 use crate::store::{Payment, payments};
 
+/// The longest reason that is kept, in characters.
+const REASON_LENGTH: usize = 500;
+
 /// The use cases, and what they need.
 pub struct PaymentService {
     pub(crate) db: Db,
@@ -48,6 +56,7 @@ impl std::fmt::Debug for PaymentService {
     }
 }
 
+#[eshopz_crash::crash_points]
 impl PaymentService {
     pub(crate) fn new(db: Db, gateway: Arc<dyn Gateway>, settings: PaymentSettings) -> Self {
         let webhook_secrets = WebhookSecrets::new(settings.webhook_secret.clone());
@@ -80,12 +89,18 @@ impl PaymentService {
     }
 }
 
+/// A reason as it is kept: PostgreSQL knows no NUL in text, and nobody reads more than so much.
+fn kept_reason(reason: &str) -> String {
+    reason.chars().filter(|character| *character != '\0').take(REASON_LENGTH).collect()
+}
+
 /// The time as a row keeps it, in microseconds: an answer shows the same before and after it is stored.
 fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }
 
 /// Writes the request's idempotency key, if it has one, with what it will make.
+#[eshopz_crash::crash_points]
 async fn claim_key(conn: &mut AsyncPgConnection, claim: Option<&Claim>, resource: Uuid) -> Result<(), PaymentError> {
     match claim {
         Some(claim) if !record(conn, claim, resource).await? => Err(PaymentError::KeyTaken),

@@ -1,26 +1,35 @@
 //! Taking up what was left open: by a gateway that did not answer, or a process that died.
+//!
+//! Each kind of work goes on by itself, in small batches of what is due, until nothing is due or the run has
+//! lasted its time. Whatever is taken is due again later from try to try: rows that nobody can help do not
+//! stand before those that can be.
 
 use std::future::Future;
+use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use eshopz_kernel::Fault;
 use futures::StreamExt as _;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::confirm::Outcome;
+use super::attempts::Outcome;
 use super::{PaymentService, now};
 use crate::domain::{Failure, TransactionKind, TransactionStatus, declines};
 use crate::error::PaymentError;
 use crate::gateway::Charge;
 use crate::store::{Movement, ledger, payments, webhooks};
 
-/// How much of a kind one run takes up.
-const BATCH: i64 = 200;
+/// How much of a kind is taken at once.
+const BATCH: i64 = 50;
+/// How long a run goes on taking.
+const RUN: Duration = Duration::from_secs(20);
 /// How many calls to the gateway run beside each other.
 const AT_ONCE: usize = 4;
 /// How long webhooks are kept after they were applied.
 const KEEP_WEBHOOKS: TimeDelta = TimeDelta::days(30);
 
+#[eshopz_crash::crash_points]
 impl PaymentService {
     /// Asks again about everything that has no answer, applies stored webhooks, goes on undoing.
     ///
@@ -28,15 +37,16 @@ impl PaymentService {
     /// Those of the statements that find the work; a single piece that fails is logged and left for the
     /// next run.
     pub async fn reconcile(&self) -> Result<(), Fault> {
-        let (open, events) = self.found_open().await?;
-        each(open, async |row: Movement| self.chase(row).await).await;
-        each(events, async |event: Uuid| self.apply_stored(event).await).await;
-        let to_undo = {
-            let mut conn = self.db.conn().await?;
-            payments::to_undo(&mut conn, BATCH).await.map_err(PaymentError::from)?
-        };
-        each(to_undo, async |payment: Uuid| self.finish_undo(payment).await).await;
-        Ok(())
+        // What a run has taken once is left for a later one, however long this one lasts.
+        let (until, now) = (Instant::now() + RUN, now());
+        let open = drain(until, || self.take_open(now), |row| self.chase(row));
+        let events = drain(until, || self.take_events(now), |event| self.apply_stored(event));
+        let undoing = drain(until, || self.take_to_undo(now), |payment| self.finish_undo(payment));
+        let (open, events, undoing) = futures::join!(open, events, undoing);
+        self.meter_waiting().await?;
+        open?;
+        events?;
+        Ok(undoing?)
     }
 
     /// Removes webhooks that have served.
@@ -49,14 +59,28 @@ impl PaymentService {
         Ok(())
     }
 
-    async fn found_open(&self) -> Result<(Vec<Movement>, Vec<Uuid>), PaymentError> {
+    async fn take_open(&self, now: DateTime<Utc>) -> Result<Vec<Movement>, PaymentError> {
         let mut conn = self.db.conn().await?;
-        let open = ledger::take_open(&mut conn, self.abandoned_before(), BATCH).await?;
-        let events = webhooks::due(&mut conn, now(), BATCH).await?;
-        Ok((open, events))
+        Ok(ledger::take_open(&mut conn, now, self.abandoned_before(), BATCH).await?)
     }
 
-    async fn chase(&self, row: Movement) -> Result<(), PaymentError> {
+    async fn take_events(&self, now: DateTime<Utc>) -> Result<Vec<Uuid>, PaymentError> {
+        let mut conn = self.db.conn().await?;
+        Ok(webhooks::take_due(&mut conn, now, BATCH).await?)
+    }
+
+    async fn take_to_undo(&self, now: DateTime<Utc>) -> Result<Vec<Uuid>, PaymentError> {
+        let mut conn = self.db.conn().await?;
+        Ok(payments::take_to_undo(&mut conn, now, BATCH).await?)
+    }
+
+    async fn meter_waiting(&self) -> Result<(), PaymentError> {
+        let mut conn = self.db.conn().await?;
+        super::metering::waiting_webhooks(webhooks::waiting(&mut conn).await?);
+        Ok(())
+    }
+
+    pub(super) async fn chase(&self, row: Movement) -> Result<(), PaymentError> {
         if row.status == TransactionStatus::Surplus {
             return self.give_back(&row).await;
         }
@@ -72,10 +96,12 @@ impl PaymentService {
                 let payment = self.load(row.payment_id).await?;
                 self.carry_out_refund(&payment, row).await.map(drop)
             }
-            TransactionKind::Void => {
+            TransactionKind::Void | TransactionKind::Release => {
                 let payment = self.load(row.payment_id).await?;
-                self.carry_out_void(&payment, row).await
+                self.carry_out_void(&payment, row).await.map(drop)
             }
+            // Written when it was done.
+            TransactionKind::Return => Ok(()),
         }
     }
 
@@ -107,7 +133,27 @@ impl PaymentService {
     }
 }
 
+/// Takes what is due and works on it, until nothing is due or it is late.
+#[eshopz_crash::crash_points]
+async fn drain<T, G, F>(until: Instant, take: impl Fn() -> G, work: impl Fn(T) -> F) -> Result<(), PaymentError>
+where
+    G: Future<Output = Result<Vec<T>, PaymentError>>,
+    F: Future<Output = Result<(), PaymentError>>,
+{
+    loop {
+        let taken = take().await?;
+        if taken.is_empty() {
+            return Ok(());
+        }
+        each(taken, &work).await;
+        if Instant::now() >= until {
+            return Ok(());
+        }
+    }
+}
+
 /// Does some work for each, a few beside each other; a failure is logged.
+#[eshopz_crash::crash_points]
 async fn each<T, F>(items: Vec<T>, work: impl Fn(T) -> F)
 where
     F: Future<Output = Result<(), PaymentError>>,

@@ -1,8 +1,8 @@
 //! Giving money back. The payment's row says how much is left, by a CHECK, before the gateway is asked.
 
+use diesel::result::QueryResult;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::{Money, PaymentId};
-use eshopz_payment_api::{RefundPayment, RefundStatus, RefundSummary};
 use eshopz_platform::idempotency::Claim;
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use crate::domain::{Fact, Failure, TransactionKind, TransactionStatus};
 use crate::error::PaymentError;
 use crate::store::{Movement, NewMovement, Payment, ledger, payments};
 
+#[eshopz_crash::crash_points]
 impl PaymentService {
     /// Refunds in part or, without an amount, all that is left. The refund is `pending` while the
     /// gateway's answer is not known, and is asked for again until it is.
@@ -31,43 +32,11 @@ impl PaymentService {
             conn.transaction(async |conn| {
                 claim_key(conn, Some(claim), refund).await?;
                 let payment = payments::lock(conn, id.uuid()).await?.ok_or(PaymentError::NotFound)?;
-                let amount = refundable(&payment, amount)?;
-                reserve(conn, &payment, refund, amount, reason).await
+                begin(conn, &payment, refund, amount, reason).await
             })
             .await?
         };
         self.carry_out_refund(&payment, row).await
-    }
-
-    /// Gives part of an order's payment back, once for each refund id.
-    ///
-    /// # Errors
-    /// 404 when the order has no payment; 409 `refund_exceeds_captured`.
-    pub async fn refund_order(&self, command: RefundPayment) -> Result<RefundSummary, PaymentError> {
-        let id = command.refund_id.uuid();
-        let (payment, row) = {
-            let mut conn = self.db.conn().await?;
-            conn.transaction(async |conn| {
-                let found = payments::lock_of_order(conn, command.order_id.uuid()).await?;
-                let payment = found.ok_or(PaymentError::NotFound)?;
-                if let Some(row) = ledger::find(conn, id).await? {
-                    return Ok((payment, row));
-                }
-                let amount = refundable(&payment, Some(command.amount))?;
-                reserve(conn, &payment, id, amount, command.reason.as_deref()).await
-            })
-            .await?
-        };
-        let row = match row.status {
-            TransactionStatus::Pending => self.carry_out_refund(&payment, row).await?,
-            _ => row,
-        };
-        let status = match row.status {
-            TransactionStatus::Pending => RefundStatus::Pending,
-            TransactionStatus::Failed => RefundStatus::Failed,
-            _ => RefundStatus::Succeeded,
-        };
-        Ok(RefundSummary { id: command.refund_id, status, amount: payment.money(row.amount_minor) })
     }
 
     /// Takes up a refund that a process began and did not live to answer.
@@ -125,6 +94,7 @@ impl PaymentService {
                         ledger::save(conn, &row).await?;
                         let fact = Fact::RefundReturned { amount: row.amount_minor };
                         effects = settle::apply(conn, &mut payment, fact).await?;
+                        settle::publish_refund_failed(conn, &payment, &row).await?;
                     }
                 }
                 Ok::<_, PaymentError>((payment, row, true, effects))
@@ -138,34 +108,44 @@ impl PaymentService {
     }
 }
 
-/// Takes the amount from what can be refunded and writes the refund down.
+/// Checks the amount, takes it from what can be refunded and writes the refund down.
+#[eshopz_crash::crash_points]
+pub(super) async fn begin(
+    conn: &mut AsyncPgConnection,
+    payment: &Payment,
+    refund: Uuid,
+    amount: Option<Money>,
+    reason: Option<&str>,
+) -> Result<(Payment, Movement), PaymentError> {
+    let left = payment.money(payment.state().refundable());
+    let amount = part_of(left, amount)?;
+    let reserved = reserve(conn, payment, refund, amount, reason).await?;
+    reserved.ok_or(PaymentError::RefundExceeds { refundable: left })
+}
+
+/// Takes the amount from what can be refunded and writes the refund down; nothing when there is not so much.
+#[eshopz_crash::crash_points]
 pub(super) async fn reserve(
     conn: &mut AsyncPgConnection,
     payment: &Payment,
     refund: Uuid,
     amount: i64,
     reason: Option<&str>,
-) -> Result<(Payment, Movement), PaymentError> {
-    let reserved = payments::reserve_refund(conn, payment.id, amount).await?;
-    let payment = reserved.ok_or_else(|| exceeds(payment))?;
+) -> QueryResult<Option<(Payment, Movement)>> {
+    let Some(payment) = payments::reserve_refund(conn, payment.id, amount).await? else { return Ok(None) };
     let new = NewMovement { reason, ..NewMovement::asking(&payment, refund, TransactionKind::Refund, amount) };
     let row = ledger::insert(conn, &new).await?;
-    Ok((payment, row))
+    Ok(Some((payment, row)))
 }
 
-fn exceeds(payment: &Payment) -> PaymentError {
-    PaymentError::RefundExceeds { refundable: payment.money(payment.state().refundable()) }
-}
-
-/// The amount to refund, in minor units.
-fn refundable(payment: &Payment, amount: Option<Money>) -> Result<i64, PaymentError> {
-    let left = payment.money(payment.state().refundable());
+/// The amount to give back of what is left, all of it when none is named, in minor units.
+pub(super) fn part_of(left: Money, amount: Option<Money>) -> Result<i64, PaymentError> {
     let amount = amount.unwrap_or(left);
     if amount.currency != left.currency {
         return Err(PaymentError::BadAmount { expected: left });
     }
     if left.amount == 0 || amount.amount > left.amount {
-        return Err(exceeds(payment));
+        return Err(PaymentError::RefundExceeds { refundable: left });
     }
     if amount.amount < 1 {
         return Err(PaymentError::BadAmount { expected: left });

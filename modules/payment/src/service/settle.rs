@@ -4,10 +4,13 @@
 use diesel::result::Error as DieselError;
 use diesel_async::AsyncPgConnection;
 use eshopz_kernel::RefundId;
-use eshopz_payment_api::{PaymentAuthorized, PaymentCancelled, PaymentFailed, PaymentRefunded, PaymentSucceeded};
+use eshopz_payment_api::{
+    PaymentAuthorized, PaymentCancelled, PaymentFailed, PaymentRefundFailed, PaymentRefunded, PaymentSucceeded,
+};
 use eshopz_platform::events::outbox;
+use uuid::Uuid;
 
-use super::now;
+use super::{now, refunds};
 use crate::domain::{Effect, Fact, Method, TransactionKind, TransactionStatus, state};
 use crate::store::{Movement, NewMovement, Payment, ledger, payments};
 
@@ -22,6 +25,7 @@ pub(super) struct Money<'a> {
 
 /// Moves a payment by a fact, and writes what follows from it, but not the ledger's row that the fact is
 /// about: the caller has that.
+#[eshopz_crash::crash_points]
 pub(super) async fn apply(
     conn: &mut AsyncPgConnection,
     payment: &mut Payment,
@@ -41,7 +45,8 @@ pub(super) async fn apply(
     Ok(effects)
 }
 
-async fn publish(conn: &mut AsyncPgConnection, payment: &Payment, effect: &Effect) -> Result<(), DieselError> {
+#[eshopz_crash::crash_points]
+async fn publish(conn: &mut AsyncPgConnection, payment: &mut Payment, effect: &Effect) -> Result<(), DieselError> {
     let (payment_id, order_id, at) = (payment.id.into(), payment.order_id.into(), payment.updated_at);
     let amount = payment.money(payment.amount_minor);
     match effect {
@@ -65,12 +70,38 @@ async fn publish(conn: &mut AsyncPgConnection, payment: &Payment, effect: &Effec
             let refund = ledger::insert(conn, &told).await?;
             publish_refund(conn, payment, &refund).await?;
         }
+        Effect::ReleaseBroken { amount } => refund_broken_release(conn, payment, *amount).await?,
         Effect::Surplus => {}
     }
     Ok(())
 }
 
+/// Was collected although it had been released, at the gateway and not by us: it goes back, and what is
+/// left of the releases is written anew.
+#[eshopz_crash::crash_points]
+async fn refund_broken_release(
+    conn: &mut AsyncPgConnection,
+    payment: &mut Payment,
+    broken: i64,
+) -> Result<(), DieselError> {
+    tracing::warn!(payment = %payment.id, broken, "more was collected than was left of the hold; it is refunded");
+    ledger::cancel_releases(conn, payment.id, now()).await?;
+    if payment.released_minor > 0 {
+        let (kind, reference) = (TransactionKind::Release, payment.gateway_reference.clone().unwrap_or_default());
+        let left = NewMovement::told(payment, kind, TransactionStatus::Succeeded, payment.released_minor, &reference);
+        ledger::insert(conn, &left).await?;
+    }
+    let (amount, reason) = (broken.min(payment.state().refundable()), Some("collected although it was released"));
+    if amount > 0
+        && let Some((reserved, _)) = refunds::reserve(conn, payment, Uuid::now_v7(), amount, reason).await?
+    {
+        *payment = reserved;
+    }
+    Ok(())
+}
+
 /// Tells that money went back.
+#[eshopz_crash::crash_points]
 pub(super) async fn publish_refund(
     conn: &mut AsyncPgConnection,
     payment: &Payment,
@@ -89,7 +120,27 @@ pub(super) async fn publish_refund(
     Ok(())
 }
 
+/// Tells that money that was to go back did not get there.
+#[eshopz_crash::crash_points]
+pub(super) async fn publish_refund_failed(
+    conn: &mut AsyncPgConnection,
+    payment: &Payment,
+    refund: &Movement,
+) -> Result<(), DieselError> {
+    let event = PaymentRefundFailed {
+        payment_id: payment.id.into(),
+        order_id: payment.order_id.into(),
+        refund_id: RefundId::from(refund.id),
+        amount: payment.money(refund.amount_minor),
+        code: refund.failure_code.clone().unwrap_or_default(),
+        at: now(),
+    };
+    outbox::publish(conn, &event).await?;
+    Ok(())
+}
+
 /// Money was collected. `about` is the attempt or capture that collected it, when it is known.
+#[eshopz_crash::crash_points]
 pub(super) async fn captured(
     conn: &mut AsyncPgConnection,
     payment: &mut Payment,
@@ -137,6 +188,7 @@ fn collects(row: &Movement) -> bool {
 }
 
 /// The gateway holds the amount. `about` is the attempt, when it is known.
+#[eshopz_crash::crash_points]
 pub(super) async fn authorized(
     conn: &mut AsyncPgConnection,
     payment: &mut Payment,
@@ -167,6 +219,7 @@ pub(super) async fn authorized(
 }
 
 /// Gives an attempt that is still open its end.
+#[eshopz_crash::crash_points]
 async fn close_attempt(
     conn: &mut AsyncPgConnection,
     about: Option<Movement>,
@@ -184,6 +237,7 @@ async fn close_attempt(
 }
 
 /// Notes a charge that the payment does not want; `service::surplus` gives it back.
+#[eshopz_crash::crash_points]
 async fn surplus(
     conn: &mut AsyncPgConnection,
     payment: &Payment,
@@ -203,7 +257,7 @@ async fn surplus(
             row.kind = kind;
             row.amount_minor = money.amount;
             row.gateway_reference = Some(money.reference.to_owned());
-            row.settle(TransactionStatus::Surplus, now());
+            row.turn_surplus(now());
             ledger::save(conn, &row).await?;
         }
         None => {

@@ -6,25 +6,22 @@ use eshopz_kernel::OrderId;
 use eshopz_payment_api::{PaymentStatus, PaymentSummary};
 use uuid::Uuid;
 
-use super::capture::{follow_up, refusal, unanswered};
-use super::{PaymentService, now, refunds, settle};
-use crate::domain::{Fact, Failure, TransactionKind, TransactionStatus};
+use super::{PaymentService, kept_reason, now, refunds, settle};
+use crate::domain::{Fact, TransactionKind};
 use crate::error::PaymentError;
 use crate::store::{Movement, NewMovement, Payment, ledger, payments};
 
 /// After the gateway refused to take something back it is asked again so much later.
 const PAUSE_AFTER_REFUSAL: TimeDelta = TimeDelta::minutes(10);
 
-/// The longest reason that is kept, in characters.
-const REASON_LENGTH: usize = 500;
-
+#[eshopz_crash::crash_points]
 impl PaymentService {
     /// Undoes the payment of an order. What the gateway does not do at once is done by the periodic job.
     ///
     /// # Errors
     /// 404 when the order has no payment.
     pub async fn undo(&self, order: OrderId, reason: &str) -> Result<PaymentSummary, PaymentError> {
-        let reason: String = reason.chars().filter(|character| *character != '\0').take(REASON_LENGTH).collect();
+        let reason = kept_reason(reason);
         let payment = {
             let mut conn = self.db.conn().await?;
             let (payment, effects) = conn
@@ -62,58 +59,17 @@ impl PaymentService {
             conn.transaction(async |conn| next_step(conn, payment).await).await?
         };
         match step {
-            Some((payment, row)) if row.kind == TransactionKind::Void => self.carry_out_void(&payment, row).await,
+            Some((payment, row)) if row.kind == TransactionKind::Void => {
+                self.carry_out_void(&payment, row).await.map(drop)
+            }
             Some((payment, row)) => self.carry_out_refund(&payment, row).await.map(drop),
             None => Ok(()),
         }
     }
-
-    /// Asks the gateway, as often as it takes: the key makes it one void.
-    pub(super) async fn carry_out_void(&self, payment: &Payment, row: Movement) -> Result<(), PaymentError> {
-        let told = match self.ask(self.gateway.void(follow_up(payment, &row))).await {
-            Ok(reference) => Ok(reference),
-            Err(error) => Err(refusal(&error).ok_or_else(|| unanswered(&row, &error))?),
-        };
-        let refused = told.is_err();
-        self.settle_void(payment.id, row.id, told).await?;
-        // Most likely it was collected meanwhile: find that out, so that it can be refunded.
-        match payment.attempt_id {
-            Some(attempt) if refused => self.learn_of_attempt(payment.id, attempt).await,
-            _ => Ok(()),
-        }
-    }
-
-    async fn settle_void(&self, payment: Uuid, void: Uuid, told: Result<String, Failure>) -> Result<(), PaymentError> {
-        let mut conn = self.db.conn().await?;
-        let (payment, effects) = conn
-            .transaction(async |conn| {
-                let mut payment = payments::lock(conn, payment).await?.ok_or(PaymentError::NotFound)?;
-                let mut row = ledger::find(conn, void).await?.ok_or(PaymentError::NotFound)?;
-                if row.status != TransactionStatus::Pending {
-                    return Ok((payment, Vec::new()));
-                }
-                let mut effects = Vec::new();
-                match told {
-                    Ok(reference) => {
-                        row.gateway_reference = Some(reference);
-                        row.settle(TransactionStatus::Succeeded, now());
-                        let charge = row.charge_reference.clone().unwrap_or_default();
-                        let fact = Fact::Voided { reference: charge, attempt: payment.attempt_id };
-                        effects = settle::apply(conn, &mut payment, fact).await?;
-                        ledger::replace_waiting(conn, payment.id, now()).await?;
-                    }
-                    Err(failure) => row.fail(failure, now()),
-                }
-                ledger::save(conn, &row).await?;
-                Ok::<_, PaymentError>((payment, effects))
-            })
-            .await?;
-        self.meter(&payment, &effects);
-        Ok(())
-    }
 }
 
 /// What to ask the gateway for next, written down; nothing when all is undone, or somebody is at it.
+#[eshopz_crash::crash_points]
 async fn next_step(conn: &mut AsyncPgConnection, id: Uuid) -> Result<Option<(Payment, Movement)>, PaymentError> {
     let payment = payments::lock(conn, id).await?.ok_or(PaymentError::NotFound)?;
     if payment.undo_requested_at.is_none() {
@@ -129,23 +85,25 @@ async fn next_step(conn: &mut AsyncPgConnection, id: Uuid) -> Result<Option<(Pay
             if payment.state().refundable() > 0 && !refused_lately(conn, id, TransactionKind::Refund).await? =>
         {
             let (left, reason) = (payment.state().refundable(), payment.undo_reason.clone());
-            refunds::reserve(conn, &payment, Uuid::now_v7(), left, reason.as_deref()).await.map(Some)
+            Ok(refunds::reserve(conn, &payment, Uuid::now_v7(), left, reason.as_deref()).await?)
         }
         _ => Ok(None),
     }
 }
 
+#[eshopz_crash::crash_points]
 async fn refused_lately(conn: &mut AsyncPgConnection, id: Uuid, kind: TransactionKind) -> Result<bool, PaymentError> {
     let refused = ledger::last_failed(conn, id, kind).await?;
     Ok(refused.is_some_and(|at| now() - at < PAUSE_AFTER_REFUSAL))
 }
 
+#[eshopz_crash::crash_points]
 async fn begin_void(
     conn: &mut AsyncPgConnection,
     payment: Payment,
 ) -> Result<Option<(Payment, Movement)>, PaymentError> {
-    // A capture on its way is waited for: what it collects is refunded.
-    if ledger::open_capture_or_void(conn, payment.id).await?.is_some() {
+    // What is on its way is waited for: what a capture collects is refunded.
+    if ledger::open_change_of_hold(conn, payment.id).await?.is_some() {
         return Ok(None);
     }
     let charge = match (&payment.gateway_reference, payment.attempt_id) {
@@ -156,7 +114,7 @@ async fn begin_void(
     let new = NewMovement {
         charge_reference: charge.as_deref(),
         reason: payment.undo_reason.as_deref(),
-        ..NewMovement::asking(&payment, Uuid::now_v7(), TransactionKind::Void, payment.amount_minor)
+        ..NewMovement::asking(&payment, Uuid::now_v7(), TransactionKind::Void, payment.state().capturable())
     };
     let row = ledger::insert(conn, &new).await?;
     Ok(Some((payment, row)))

@@ -2,10 +2,11 @@
 
 use actix_web::http::header::HeaderMap;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use eshopz_payment_api::PaymentStatus;
 use uuid::Uuid;
 
 use super::settle::{self, Money};
-use super::{PaymentService, now};
+use super::{PaymentService, now, voids};
 use crate::domain::{Effect, Fact, Failure, TransactionKind, TransactionStatus};
 use crate::error::PaymentError;
 use crate::gateway::{GatewayEvent, GatewayNews, WebhookError};
@@ -14,6 +15,7 @@ use crate::store::{Movement, NewMovement, Payment, ledger, payments, webhooks};
 /// A payment that an event moved, and how; nothing when it had none to move.
 type Applied = Option<(Payment, Vec<Effect>)>;
 
+#[eshopz_crash::crash_points]
 impl PaymentService {
     /// Takes a webhook in. Once it is stored the gateway need not send it again, whatever happens next.
     ///
@@ -61,24 +63,41 @@ impl PaymentService {
         Ok(())
     }
 
+    /// Applies what came before its payment or charge was known, and gives the payment as it is then. An
+    /// event that fails is logged: the job goes on.
+    pub(super) async fn with_parked(&self, payment: Payment, reference: Option<&str>) -> Result<Payment, PaymentError> {
+        let parked = {
+            let mut conn = self.db.conn().await?;
+            webhooks::parked_for(&mut conn, payment.id, reference).await?
+        };
+        if parked.is_empty() {
+            return Ok(payment);
+        }
+        for event in parked {
+            if let Err(error) = self.apply_stored(event).await {
+                tracing::warn!(payment = %payment.id, %event, %error, "a parked event is not applied yet");
+            }
+        }
+        self.load(payment.id).await
+    }
+
     async fn apply_event(&self, conn: &mut AsyncPgConnection, id: Uuid) -> Result<Applied, PaymentError> {
-        let Some(stored) = webhooks::lock_unapplied(conn, id).await? else { return Ok(None) };
-        let event = self.gateway.read_event(&stored.body).map_err(PaymentError::Webhook)?;
+        let Some(body) = webhooks::lock_unapplied(conn, id).await? else { return Ok(None) };
+        let event = self.gateway.read_event(&body).map_err(PaymentError::Webhook)?;
         if event.news == GatewayNews::Other {
             webhooks::mark_applied(conn, id).await?;
             return Ok(None);
         }
-        let Some(mut payment) = payment_of(conn, &event).await? else {
-            webhooks::park(conn, &stored).await?;
-            return Ok(None);
-        };
-        let effects = absorb(conn, &mut payment, event).await?;
+        // It waits until what it is about is known; the job looks again, ever more rarely.
+        let Some(mut payment) = payment_of(conn, &event).await? else { return Ok(None) };
+        let Some(effects) = absorb(conn, &mut payment, event).await? else { return Ok(None) };
         webhooks::mark_applied(conn, id).await?;
         Ok(Some((payment, effects)))
     }
 }
 
 /// The payment that an event is about, locked.
+#[eshopz_crash::crash_points]
 async fn payment_of(conn: &mut AsyncPgConnection, event: &GatewayEvent) -> Result<Option<Payment>, PaymentError> {
     let id = match event.payment_id {
         Some(id) => Some(id.uuid()),
@@ -91,6 +110,7 @@ async fn payment_of(conn: &mut AsyncPgConnection, event: &GatewayEvent) -> Resul
 }
 
 /// The attempt that an event names, by our key or by the gateway's reference.
+#[eshopz_crash::crash_points]
 async fn attempt_of(
     conn: &mut AsyncPgConnection,
     payment: &Payment,
@@ -105,13 +125,14 @@ async fn attempt_of(
 
 /// What collected the money that an event tells of: the capture that waits for it, the attempt that the
 /// event names, or else the attempt that has no answer yet.
+#[eshopz_crash::crash_points]
 async fn collector_of(
     conn: &mut AsyncPgConnection,
     payment: &Payment,
     event: &GatewayEvent,
 ) -> Result<Option<Movement>, PaymentError> {
     if payment.gateway_reference.as_deref() == Some(event.reference.as_str())
-        && let Some(open) = ledger::open_capture_or_void(conn, payment.id).await?
+        && let Some(open) = ledger::open_change_of_hold(conn, payment.id).await?
         && open.kind == TransactionKind::Capture
     {
         return Ok(Some(open));
@@ -119,6 +140,7 @@ async fn collector_of(
     attempt_or_latest(conn, payment, event).await
 }
 
+#[eshopz_crash::crash_points]
 async fn attempt_or_latest(
     conn: &mut AsyncPgConnection,
     payment: &Payment,
@@ -136,41 +158,69 @@ async fn attempt_or_latest(
     }
 }
 
+/// Moves the payment by an event; nothing when what it is about is not known yet.
+#[eshopz_crash::crash_points]
 async fn absorb(
     conn: &mut AsyncPgConnection,
     payment: &mut Payment,
     event: GatewayEvent,
-) -> Result<Vec<Effect>, PaymentError> {
-    match event.news {
+) -> Result<Option<Vec<Effect>>, PaymentError> {
+    let effects = match event.news {
         GatewayNews::Captured { amount } => {
             let about = collector_of(conn, payment, &event).await?;
             let money = Money { reference: &event.reference, amount, method: method_of(about.as_ref()) };
-            Ok(settle::captured(conn, payment, about, money).await?)
+            settle::captured(conn, payment, about, money).await?
         }
         GatewayNews::Authorized => {
             let about = attempt_or_latest(conn, payment, &event).await?;
             let (amount, method) = (payment.amount_minor, method_of(about.as_ref()));
             let money = Money { reference: &event.reference, amount, method };
-            Ok(settle::authorized(conn, payment, about, money).await?)
+            settle::authorized(conn, payment, about, money).await?
         }
         GatewayNews::Refunded { total } => {
             let fact = Fact::RefundedAtGateway { reference: event.reference, total };
-            Ok(settle::apply(conn, payment, fact).await?)
+            settle::apply(conn, payment, fact).await?
         }
         GatewayNews::Failed { ref code } => match attempt_of(conn, payment, &event).await? {
-            Some(attempt) => failed(conn, payment, attempt, Failure::of(code)).await,
-            // It cannot be told which attempt this was; the one on its way has its own answer.
-            None => Ok(Vec::new()),
+            Some(attempt) => failed(conn, payment, attempt, Failure::of(code)).await?,
+            // It may be the one on its way, whose name is known when its answer is there.
+            None if payment.status.0 == PaymentStatus::Processing => return Ok(None),
+            None => Vec::new(),
         },
-        GatewayNews::Voided => voided(conn, payment, event).await,
-        GatewayNews::Other => Ok(Vec::new()),
+        GatewayNews::Voided => return voided(conn, payment, event).await,
+        GatewayNews::RefundFailed { ref refund, ref code } => return bounced(conn, payment, refund, code).await,
+        GatewayNews::Other => Vec::new(),
+    };
+    Ok(Some(effects))
+}
+
+/// A refund that was told as done did not arrive: what it gave back can be refunded again. One that is not
+/// known may be one whose answer is still on its way.
+#[eshopz_crash::crash_points]
+async fn bounced(
+    conn: &mut AsyncPgConnection,
+    payment: &mut Payment,
+    refund: &str,
+    code: &str,
+) -> Result<Option<Vec<Effect>>, PaymentError> {
+    let Some(mut row) = ledger::refund_by_reference(conn, payment.id, refund).await? else { return Ok(None) };
+    if row.status != TransactionStatus::Succeeded {
+        return Ok(Some(Vec::new()));
     }
+    tracing::error!(payment = %payment.id, refund, code, "a refund did not reach the payer");
+    let message = "The bank sent the money back.".to_owned();
+    row.fail(Failure { code: code.to_owned(), message }, now());
+    ledger::save(conn, &row).await?;
+    let effects = settle::apply(conn, payment, Fact::RefundBounced { amount: row.amount_minor }).await?;
+    settle::publish_refund_failed(conn, payment, &row).await?;
+    Ok(Some(effects))
 }
 
 fn method_of(about: Option<&Movement>) -> Option<crate::domain::Method> {
     about.and_then(|row| row.method.clone()).and_then(|method| serde_json::from_value(method).ok())
 }
 
+#[eshopz_crash::crash_points]
 async fn failed(
     conn: &mut AsyncPgConnection,
     payment: &mut Payment,
@@ -186,28 +236,34 @@ async fn failed(
     Ok(effects)
 }
 
+#[eshopz_crash::crash_points]
 async fn voided(
     conn: &mut AsyncPgConnection,
     payment: &mut Payment,
     event: GatewayEvent,
-) -> Result<Vec<Effect>, PaymentError> {
+) -> Result<Option<Vec<Effect>>, PaymentError> {
+    let open = ledger::open_change_of_hold(conn, payment.id).await?.filter(|row| {
+        let charge = row.charge_reference.as_deref();
+        row.kind != TransactionKind::Capture && charge.is_none_or(|charge| charge == event.reference)
+    });
+    if let Some(open) = open {
+        let (_, effects) = voids::let_go(conn, payment, open, event.reference).await?;
+        return Ok(Some(effects));
+    }
     let attempt = attempt_of(conn, payment, &event).await?;
+    let rests = payment.gateway_reference.as_deref() == Some(event.reference.as_str());
+    if attempt.is_none() && !rests {
+        // The charge may become known yet, unless the payment is closed or secured by another.
+        let settled = payment.status.0.is_secured() || payment.status.0 == PaymentStatus::Cancelled;
+        return Ok(settled.then(Vec::new));
+    }
     let fact = Fact::Voided { reference: event.reference.clone(), attempt: attempt.as_ref().map(|row| row.id) };
     let effects = settle::apply(conn, payment, fact).await?;
-    if !effects.contains(&Effect::Cancelled) {
-        return Ok(effects);
+    if effects.contains(&Effect::Cancelled) {
+        ledger::replace_waiting(conn, payment.id, now()).await?;
+        let (kind, status) = (TransactionKind::Void, TransactionStatus::Succeeded);
+        let told = NewMovement::told(payment, kind, status, payment.state().capturable(), &event.reference);
+        ledger::insert(conn, &told).await?;
     }
-    ledger::replace_waiting(conn, payment.id, now()).await?;
-    match ledger::open_capture_or_void(conn, payment.id).await? {
-        Some(mut open) if open.kind == TransactionKind::Void => {
-            open.settle(TransactionStatus::Succeeded, now());
-            ledger::save(conn, &open).await?;
-        }
-        _ => {
-            let (kind, status) = (TransactionKind::Void, TransactionStatus::Succeeded);
-            let told = NewMovement::told(payment, kind, status, payment.amount_minor, &event.reference);
-            ledger::insert(conn, &told).await?;
-        }
-    }
-    Ok(effects)
+    Ok(Some(effects))
 }

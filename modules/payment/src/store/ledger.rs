@@ -32,6 +32,10 @@ pub struct Movement {
     pub failure_message: Option<String>,
     pub created_at: DateTime<Utc>,
     pub tried_at: DateTime<Utc>,
+    /// How often the periodic job has taken it up.
+    pub tries: i32,
+    /// When the job may take it up next.
+    pub due_at: DateTime<Utc>,
     pub settled_at: Option<DateTime<Utc>>,
 }
 
@@ -50,6 +54,12 @@ impl Movement {
         if status != TransactionStatus::Failed {
             (self.failure_code, self.failure_message) = (None, None);
         }
+    }
+
+    /// Sets that it is to be given back, from now on.
+    pub fn turn_surplus(&mut self, now: DateTime<Utc>) {
+        self.settle(TransactionStatus::Surplus, now);
+        (self.tries, self.due_at) = (0, now);
     }
 
     /// Sets that it failed.
@@ -141,11 +151,11 @@ pub async fn attempt_by_reference(conn: &mut AsyncPgConnection, reference: &str)
         .optional()
 }
 
-/// The capture or void of a payment that has no answer yet; there is at most one.
-pub async fn open_capture_or_void(conn: &mut AsyncPgConnection, payment: Uuid) -> QueryResult<Option<Movement>> {
+/// The capture, void or release of a payment that has no answer yet; there is at most one.
+pub async fn open_change_of_hold(conn: &mut AsyncPgConnection, payment: Uuid) -> QueryResult<Option<Movement>> {
     transactions::table
         .filter(transactions::payment_id.eq(payment))
-        .filter(transactions::kind.eq_any([TransactionKind::Capture, TransactionKind::Void]))
+        .filter(transactions::kind.eq_any(TransactionKind::OF_HOLDS))
         .filter(transactions::status.eq(TransactionStatus::Pending))
         .select(Movement::as_select())
         .first(conn)
@@ -200,16 +210,58 @@ pub async fn last_failed(
         .await
 }
 
+/// The refund that has this name at the gateway.
+pub async fn refund_by_reference(
+    conn: &mut AsyncPgConnection,
+    payment: Uuid,
+    reference: &str,
+) -> QueryResult<Option<Movement>> {
+    transactions::table
+        .filter(transactions::payment_id.eq(payment))
+        .filter(transactions::kind.eq(TransactionKind::Refund))
+        .filter(transactions::gateway_reference.eq(reference))
+        .select(Movement::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The releases of a payment did not hold: they are no more.
+pub async fn cancel_releases(conn: &mut AsyncPgConnection, payment: Uuid, now: DateTime<Utc>) -> QueryResult<usize> {
+    diesel::update(
+        transactions::table
+            .filter(transactions::payment_id.eq(payment))
+            .filter(transactions::kind.eq(TransactionKind::Release))
+            .filter(transactions::status.eq(TransactionStatus::Succeeded)),
+    )
+    .set((transactions::status.eq(TransactionStatus::Cancelled), transactions::settled_at.eq(now)))
+    .execute(conn)
+    .await
+}
+
+/// Strikes an attempt that had no effect at all.
+pub async fn strike(conn: &mut AsyncPgConnection, attempt: Uuid) -> QueryResult<usize> {
+    diesel::delete(transactions::table.find(attempt)).execute(conn).await
+}
+
 /// What was last tried before `before` and has no answer, and surplus charges that are not given back:
-/// the longest waiting ones, marked as tried now. The statuses are literals, for the partial index.
-pub async fn take_open(conn: &mut AsyncPgConnection, before: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Movement>> {
+/// those that are due, each due again later from try to try, so that what is hopeless does not stand before
+/// what is not. The statuses are literals, for the partial index.
+pub async fn take_open(
+    conn: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<Movement>> {
     prepared(
         sql_query(
-            "UPDATE transactions SET tried_at = now() WHERE id IN ( \
-                SELECT id FROM transactions WHERE status IN ('pending', 'surplus') AND tried_at < $1 \
-                ORDER BY tried_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+            "UPDATE transactions SET tried_at = now(), tries = tries + 1, due_at = now() + least(interval '1 hour', \
+                interval '5 seconds' * 2 ^ least(tries, 12)) WHERE id IN ( \
+                SELECT id FROM transactions WHERE status IN ('pending', 'surplus') AND due_at <= $1 \
+                    AND tried_at < $2 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
              RETURNING *",
         )
+        .bind::<Timestamptz, _>(now)
         .bind::<Timestamptz, _>(before)
         .bind::<BigInt, _>(limit),
     )

@@ -2,6 +2,7 @@
 //! payment's row first, and other rows after it, so that two of them never wait for each other.
 
 pub mod columns;
+pub mod comparison;
 pub mod ledger;
 pub mod lists;
 pub mod payments;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::{Currency, Money};
 use eshopz_payment_api::{CreatePayment, PaymentStatus, PaymentSummary};
@@ -28,6 +28,8 @@ pub struct Payment {
     pub captured_minor: i64,
     pub refunded_minor: i64,
     pub gateway_refunded_minor: i64,
+    pub gateway_bounced_minor: i64,
+    pub released_minor: i64,
     pub status: StatusColumn,
     pub gateway: String,
     pub gateway_reference: Option<String>,
@@ -40,6 +42,8 @@ pub struct Payment {
     pub processing_since: Option<DateTime<Utc>>,
     pub undo_requested_at: Option<DateTime<Utc>>,
     pub undo_reason: Option<String>,
+    pub undo_tries: i32,
+    pub undo_due_at: DateTime<Utc>,
     pub secured_at: Option<DateTime<Utc>>,
     pub version: i64,
     pub created_at: DateTime<Utc>,
@@ -84,6 +88,8 @@ impl Payment {
             captured: self.captured_minor,
             refunded: self.refunded_minor,
             refunded_at_gateway: self.gateway_refunded_minor,
+            bounced_at_gateway: self.gateway_bounced_minor,
+            released: self.released_minor,
             reference: self.gateway_reference.clone(),
             attempt: self.attempt_id,
             attempts: self.attempts,
@@ -105,6 +111,8 @@ impl Payment {
         self.captured_minor = state.captured;
         self.refunded_minor = state.refunded;
         self.gateway_refunded_minor = state.refunded_at_gateway;
+        self.gateway_bounced_minor = state.bounced_at_gateway;
+        self.released_minor = state.released;
         self.gateway_reference = state.reference;
         self.attempt_id = state.attempt;
         self.attempts = state.attempts;
@@ -189,21 +197,26 @@ pub async fn reserve_refund(conn: &mut AsyncPgConnection, id: Uuid, amount: i64)
     .optional()
 }
 
+/// A row by its id alone.
 #[derive(QueryableByName)]
-struct Found {
+pub struct Found {
     #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
+    pub id: Uuid,
 }
 
-/// Payments of cancelled orders that still hold money or wait for the payer, the longest waiting first.
-/// Worded as the partial index is.
-pub async fn to_undo(conn: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<Uuid>> {
+/// Payments of cancelled orders that still hold money or wait for the payer: those that are due, each due
+/// again later from try to try. Worded as the partial index is.
+pub async fn take_to_undo(conn: &mut AsyncPgConnection, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Uuid>> {
     let rows: Vec<Found> = prepared(
         sql_query(
-            "SELECT id FROM payments WHERE undo_requested_at IS NOT NULL \
-                AND (status IN ('authorized', 'requires_action') OR refunded_minor < captured_minor) \
-             ORDER BY undo_requested_at LIMIT $1",
+            "UPDATE payments SET undo_tries = undo_tries + 1, undo_due_at = now() + least(interval '1 hour', \
+                interval '5 seconds' * 2 ^ least(undo_tries, 12)) WHERE id IN ( \
+                SELECT id FROM payments WHERE undo_requested_at IS NOT NULL \
+                    AND (status IN ('authorized', 'requires_action') OR refunded_minor < captured_minor) \
+                    AND undo_due_at <= $1 ORDER BY undo_due_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+             RETURNING id",
         )
+        .bind::<Timestamptz, _>(now)
         .bind::<BigInt, _>(limit),
     )
     .load(conn)

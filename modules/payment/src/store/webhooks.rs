@@ -1,24 +1,16 @@
 //! Statements on stored webhooks.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
-use crate::gateway::GatewayEvent;
+use super::payments::Found;
+use crate::gateway::{GatewayEvent, GatewayNews};
 use crate::schema::webhook_events;
-
-/// A webhook that was stored and is not applied yet.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = webhook_events, check_for_backend(diesel::pg::Pg))]
-pub struct StoredEvent {
-    pub id: Uuid,
-    pub body: String,
-    pub tries: i32,
-}
-
-/// The longest pause before a parked event is looked at again.
-const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
 
 /// Stores an event. Nothing when it has been here before.
 pub async fn insert(
@@ -33,6 +25,9 @@ pub async fn insert(
             webhook_events::gateway.eq(gateway),
             webhook_events::event_id.eq(&event.id),
             webhook_events::kind.eq(&event.kind),
+            webhook_events::payment_id.eq(event.payment_id.map(|id| id.uuid())),
+            // What does not concern us may look like anything.
+            webhook_events::reference.eq((event.news != GatewayNews::Other).then_some(&event.reference)),
             webhook_events::body.eq(body),
         ))
         .on_conflict_do_nothing()
@@ -42,17 +37,23 @@ pub async fn insert(
         .optional()
 }
 
-/// An event that nobody has applied yet, for this transaction alone.
-pub async fn lock_unapplied(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<StoredEvent>> {
+/// The body of an event that nobody has applied yet, for this transaction alone.
+pub async fn lock_unapplied(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<String>> {
     webhook_events::table
         .find(id)
         .filter(webhook_events::applied_at.is_null())
-        .select(StoredEvent::as_select())
+        .select(webhook_events::body)
         .for_update()
         .skip_locked()
         .first(conn)
         .await
         .optional()
+}
+
+/// Whether an event was applied.
+pub async fn is_applied(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<bool> {
+    let found = webhook_events::table.find(id).filter(webhook_events::applied_at.is_not_null());
+    diesel::select(diesel::dsl::exists(found)).get_result(conn).await
 }
 
 /// Marks an event as applied.
@@ -63,25 +64,42 @@ pub async fn mark_applied(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult
         .await
 }
 
-/// Lays an event aside for a while, longer each time.
-pub async fn park(conn: &mut AsyncPgConnection, event: &StoredEvent) -> QueryResult<usize> {
-    let pause = TimeDelta::seconds(5_i64.saturating_mul(1 << event.tries.clamp(0, 12))).min(LONGEST_PAUSE);
-    diesel::update(webhook_events::table.find(event.id))
-        .set((webhook_events::tries.eq(webhook_events::tries + 1), webhook_events::due_at.eq(Utc::now() + pause)))
-        .execute(conn)
-        .await
+/// Events that wait and are due, each due again later from try to try.
+pub async fn take_due(conn: &mut AsyncPgConnection, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Uuid>> {
+    let rows: Vec<Found> = prepared(
+        sql_query(
+            "UPDATE webhook_events SET tries = tries + 1, due_at = now() + least(interval '1 hour', \
+                interval '5 seconds' * 2 ^ least(tries, 12)) WHERE id IN ( \
+                SELECT id FROM webhook_events WHERE applied_at IS NULL AND due_at <= $1 \
+                ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+             RETURNING id",
+        )
+        .bind::<Timestamptz, _>(now)
+        .bind::<BigInt, _>(limit),
+    )
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-/// Events that wait and are due.
-pub async fn due(conn: &mut AsyncPgConnection, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Uuid>> {
+/// Events that have waited for this payment, or for a charge of this name.
+pub async fn parked_for(
+    conn: &mut AsyncPgConnection,
+    payment: Uuid,
+    reference: Option<&str>,
+) -> QueryResult<Vec<Uuid>> {
     webhook_events::table
         .filter(webhook_events::applied_at.is_null())
-        .filter(webhook_events::due_at.le(now))
-        .order(webhook_events::due_at)
-        .limit(limit)
+        .filter(webhook_events::payment_id.eq(payment).or(webhook_events::reference.eq(reference)))
+        .order(webhook_events::received_at)
         .select(webhook_events::id)
         .load(conn)
         .await
+}
+
+/// How many events wait.
+pub async fn waiting(conn: &mut AsyncPgConnection) -> QueryResult<i64> {
+    webhook_events::table.filter(webhook_events::applied_at.is_null()).count().get_result(conn).await
 }
 
 /// Removes events that were applied before `before`, some at a time.

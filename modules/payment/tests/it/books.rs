@@ -10,7 +10,8 @@ async fn planted_errors_are_found() {
     shop.intent(70).await;
     shop.assert_balanced().await;
     let loosened = "ALTER TABLE payments.payments DROP CONSTRAINT payments_captured_within_amount, \
-                    DROP CONSTRAINT payments_refunded_within_captured";
+                    DROP CONSTRAINT payments_refunded_within_captured, \
+                    DROP CONSTRAINT payments_released_within_held";
     shop.plant(loosened).await;
     for (plant, mend, rules) in [
         (
@@ -22,6 +23,18 @@ async fn planted_errors_are_found() {
             "UPDATE payments.payments SET refunded_minor = 30 WHERE refunded_minor = 40",
             "UPDATE payments.payments SET refunded_minor = 40 WHERE refunded_minor = 30",
             &["refunded_sum"],
+        ),
+        (
+            "UPDATE payments.payments SET released_minor = 10 WHERE amount_minor = 70",
+            "UPDATE payments.payments SET released_minor = 0",
+            &["released_sum"],
+        ),
+        (
+            "UPDATE payments.transactions SET status = 'pending', created_at = created_at - interval '1 hour' \
+             WHERE kind = 'refund'",
+            "UPDATE payments.transactions SET status = 'succeeded', created_at = created_at + interval '1 hour' \
+             WHERE kind = 'refund'",
+            &["gateway_answers"],
         ),
         (
             "UPDATE payments.payments SET amount_minor = 50 WHERE amount_minor = 100",
@@ -66,7 +79,7 @@ async fn planted_errors_are_found() {
             "INSERT INTO payments.webhook_events (id, gateway, event_id, type, body, received_at) \
              VALUES (gen_random_uuid(), 'sandbox', 'evt', 'x', '{}', now() - interval '1 hour')",
             "DELETE FROM payments.webhook_events",
-            &["gateway_answers"],
+            &["parked_events"],
         ),
     ] {
         shop.plant(plant).await;

@@ -5,19 +5,12 @@ use std::sync::atomic::Ordering;
 use eshopz_payment::CaptureMode;
 use serde_json::json;
 
-use crate::shop::{Intent, Shop, amount, event, usd};
-
-async fn held(shop: &Shop, amount: i64) -> Intent {
-    let intent = shop.intent(amount).await;
-    let held = shop.confirm(&intent, "confirm", "pm_card_visa").await;
-    assert_eq!((held.status, held.json()["status"].as_str()), (200, Some("authorized")), "{}", held.text);
-    intent
-}
+use crate::shop::{Shop, amount, event, usd};
 
 #[tokio::test]
 async fn what_is_held_is_collected_whole() {
     let shop = Shop::open_with(CaptureMode::Manual).await;
-    let intent = held(&shop, 1_000).await;
+    let intent = shop.held(1_000).await;
     assert_eq!(shop.events().await, ["payment.authorized.v1"]);
     shop.assert_balanced().await;
     let captured = shop.command(&intent, "capture", "c1", None).await;
@@ -35,7 +28,7 @@ async fn what_is_held_is_collected_whole() {
 #[tokio::test]
 async fn a_part_is_collected_and_the_rest_let_go() {
     let shop = Shop::open_with(CaptureMode::Manual).await;
-    let intent = held(&shop, 1_000).await;
+    let intent = shop.held(1_000).await;
     let capture = async |key: &str, money: serde_json::Value| {
         shop.command(&intent, "capture", key, Some(json!({"amount": money}))).await
     };
@@ -56,7 +49,7 @@ async fn a_part_is_collected_and_the_rest_let_go() {
 #[tokio::test]
 async fn only_one_of_many_captures_collects() {
     let shop = Shop::open_with(CaptureMode::Manual).await;
-    let intent = held(&shop, 1_000).await;
+    let intent = shop.held(1_000).await;
     let keys: Vec<String> = (0..10).map(|number| format!("c{number}")).collect();
     let answers = futures::future::join_all(keys.iter().map(|key| shop.command(&intent, "capture", key, None))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
@@ -67,13 +60,14 @@ async fn only_one_of_many_captures_collects() {
 #[tokio::test]
 async fn a_capture_whose_answer_is_lost_is_found_again() {
     let shop = Shop::open_with(CaptureMode::Manual).await;
-    let intent = held(&shop, 1_000).await;
+    let intent = shop.held(1_000).await;
     shop.gateway.lost_answers.store(1, Ordering::SeqCst);
     let lost = shop.command(&intent, "capture", "c1", None).await;
     assert_eq!((lost.status, lost.code().as_str()), (503, "gateway_unavailable"));
     assert_eq!(shop.ledger(&intent).await[1], "capture pending 1000");
-    // The same key takes the same capture up, once the first request counts as dead.
-    shop.plant("UPDATE payments.idempotency_keys SET created_at = created_at - interval '1 minute'").await;
+    let other = shop.command(&intent, "capture", "c2", None).await;
+    assert_eq!((other.status, other.code().as_str()), (409, "payment_not_capturable"), "another key, another intent");
+    // The same key takes the same capture up at once: nobody works on it any more.
     let found = shop.command(&intent, "capture", "c1", None).await;
     assert_eq!((found.status, found.json()["status"].as_str()), (200, Some("succeeded")), "{}", found.text);
     assert_eq!(shop.count("sandbox_operations").await, 1);
@@ -123,12 +117,39 @@ async fn the_gateway_tells_of_a_capture_before_its_answer_comes() {
 #[tokio::test]
 async fn an_order_cancelled_while_its_capture_is_on_its_way_is_refunded() {
     let shop = Shop::open_with(CaptureMode::Manual).await;
-    let intent = held(&shop, 1_000).await;
+    let intent = shop.held(1_000).await;
     shop.gateway.lost_answers.store(1, Ordering::SeqCst);
     assert_eq!(shop.command(&intent, "capture", "c1", None).await.status, 503);
     shop.api.undo(intent.order, "cancelled").await.unwrap();
     assert_eq!(shop.ledger(&intent).await[1..], ["capture pending 1000"]);
     shop.reconcile_later().await;
     assert_eq!(shop.ledger(&intent).await[1..], ["capture succeeded 1000", "refund succeeded 1000"]);
+    shop.assert_balanced().await;
+}
+
+#[tokio::test]
+async fn a_capture_is_taken_up_by_its_key_or_by_the_job_whichever_comes_first() {
+    let shop = Shop::open_with(CaptureMode::Manual).await;
+    for job_first in [false, true] {
+        let (intent, key) = (shop.held(1_000).await, format!("capture-{job_first}"));
+        shop.gateway.unreachable.store(2, Ordering::SeqCst);
+        for _ in 0..2 {
+            let away = shop.command(&intent, "capture", &key, None).await;
+            assert_eq!((away.status, away.code().as_str()), (503, "gateway_unavailable"));
+            assert!(!away.header("retry-after").is_empty());
+        }
+        // Inside the window in which somebody may still wait for an answer, the job leaves it alone.
+        shop.module.reconcile().await.unwrap();
+        assert_eq!(shop.ledger(&intent).await[1], "capture pending 1000");
+        if job_first {
+            shop.reconcile_later().await;
+            assert_eq!(shop.status(&intent).await, "succeeded");
+        }
+        let found = shop.command(&intent, "capture", &key, None).await;
+        assert_eq!((found.status, found.json()["status"].as_str()), (200, Some("succeeded")), "{}", found.text);
+        shop.reconcile_later().await;
+        assert_eq!(shop.ledger(&intent).await, ["authorization succeeded 1000", "capture succeeded 1000"]);
+    }
+    assert_eq!(shop.count("sandbox_operations").await, 2);
     shop.assert_balanced().await;
 }

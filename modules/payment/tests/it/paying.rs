@@ -97,6 +97,21 @@ async fn what_is_no_method_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn what_only_the_gateway_knows_to_be_no_method_leaves_no_trace_either() {
+    let shop = Shop::open().await;
+    let intent = shop.intent(500).await;
+    shop.gateway.unknown_methods.store(2, Ordering::SeqCst);
+    let refused = shop.confirm(&intent, "k", "pm_card_visa").await;
+    assert_eq!((refused.status, refused.json()["errors"][0]["field"].as_str()), (422, Some("/payment_method")));
+    let refused = shop.api.confirm(intent.id, "pm_card_visa").await.unwrap_err();
+    assert_eq!(refused.errors[0].code, "unknown_payment_method");
+    assert_eq!(shop.count("transactions").await + shop.count("idempotency_keys").await + shop.count("outbox").await, 0);
+    assert_eq!(shop.status(&intent).await, "requires_payment_method");
+    assert_eq!(shop.confirm(&intent, "k", "pm_card_visa").await.json()["status"], "succeeded");
+    shop.assert_balanced().await;
+}
+
+#[tokio::test]
 async fn fifty_twins_with_one_key_are_one_charge() {
     let shop = Shop::open().await;
     let intent = shop.intent(700).await;

@@ -3,10 +3,9 @@
 use chrono::Utc;
 use eshopz_kernel::{OrderId, PaymentId};
 use eshopz_payment::gateway::signature;
-use eshopz_payment_api::CreatePayment;
 use serde_json::{Value, json};
 
-use crate::shop::{Intent, SECRET, Shop, amount, event, usd};
+use crate::shop::{Intent, SECRET, Shop, amount, event};
 
 async fn waiting(shop: &Shop) -> (Intent, String) {
     let intent = shop.intent(100).await;
@@ -176,15 +175,7 @@ async fn an_event_that_comes_before_its_payment_waits_for_it() {
         .await;
     assert_eq!(ignored.status, 200);
     assert_eq!(shop.count("webhook_events WHERE applied_at IS NULL").await, 2);
-    let command = CreatePayment {
-        payment_id: early.id,
-        order_id: early.order,
-        amount: usd(100),
-        customer_id: None,
-        payer_token_hash: None,
-    };
-    shop.api.create(command).await.unwrap();
-    shop.reconcile_later().await;
+    shop.create(&early, 100).await;
     assert_eq!(shop.status(&early).await, "succeeded");
     assert_eq!(shop.ledger(&early).await, ["capture succeeded 100"]);
     assert_eq!(shop.count("webhook_events WHERE applied_at IS NULL").await, 1);

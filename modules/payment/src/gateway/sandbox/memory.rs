@@ -1,9 +1,11 @@
 //! What the sandbox remembers: charges by idempotency key, and what was done to them afterwards.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
+use eshopz_kernel::Currency;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -15,16 +17,37 @@ use crate::gateway::{ChargeRequest, FollowUp, GatewayError, GatewayEvent, Gatewa
 pub(super) struct SandboxCharge {
     #[diesel(sql_type = Text)]
     pub reference: String,
+    #[diesel(sql_type = SqlUuid)]
+    pub idempotency_key: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub payment_id: Uuid,
+    #[diesel(sql_type = Text)]
+    merchant_reference: String,
     #[diesel(sql_type = Text)]
     pub status: String,
     #[diesel(sql_type = Text)]
     pub payment_method: String,
+    #[diesel(sql_type = Text)]
+    currency: String,
     #[diesel(sql_type = BigInt)]
-    amount_minor: i64,
+    pub amount_minor: i64,
     #[diesel(sql_type = BigInt)]
-    captured_minor: i64,
+    pub captured_minor: i64,
     #[diesel(sql_type = BigInt)]
-    refunded_minor: i64,
+    pub refunded_minor: i64,
+    #[diesel(sql_type = Timestamptz)]
+    pub created_at: DateTime<Utc>,
+}
+
+impl SandboxCharge {
+    /// Whether it was made by a request; else an event told of it, which has no key and no reference.
+    pub(super) const fn was_asked_for(&self) -> bool {
+        !self.merchant_reference.is_empty()
+    }
+
+    pub(super) fn currency(&self) -> Currency {
+        self.currency.parse().unwrap_or(Currency::USD)
+    }
 }
 
 /// What can be done to a charge.
@@ -245,7 +268,7 @@ pub(super) async fn follow_event(conn: &mut AsyncPgConnection, event: &GatewayEv
         GatewayNews::Refunded { total } => ("succeeded", total, total),
         GatewayNews::Authorized => ("authorized", 0, 0),
         GatewayNews::Voided => ("cancelled", 0, 0),
-        GatewayNews::Failed { .. } | GatewayNews::Other => return Ok(()),
+        GatewayNews::Failed { .. } | GatewayNews::RefundFailed { .. } | GatewayNews::Other => return Ok(()),
     };
     prepared(
         sql_query(

@@ -7,14 +7,14 @@
 
 mod audit;
 mod cards;
-mod events;
+mod listing;
 mod memory;
 
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 use async_trait::async_trait;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use eshopz_platform::books::Report;
 use eshopz_platform::db::{Conn, Db, StoreError};
 use serde_json::json;
@@ -23,8 +23,8 @@ use uuid::Uuid;
 use self::cards::{Behaviour, Card};
 use self::memory::{Kind, SandboxCharge};
 use super::{
-    Charge, ChargeOutcome, ChargeRequest, FollowUp, Gateway, GatewayError, GatewayEvent, GatewayNews, WebhookError,
-    signature,
+    Charge, ChargeOutcome, ChargeRequest, FollowUp, Gateway, GatewayError, GatewayEvent, GatewayNews, GatewayPage,
+    WebhookError, events, signature,
 };
 use crate::domain::Method;
 
@@ -91,6 +91,10 @@ fn answer(charge: SandboxCharge) -> Charge {
     Charge { reference: charge.reference, method: card.map(method_of), outcome }
 }
 
+const fn changes_memory(news: &GatewayNews) -> bool {
+    !matches!(news, GatewayNews::Other | GatewayNews::Failed { .. } | GatewayNews::RefundFailed { .. })
+}
+
 #[async_trait]
 impl Gateway for SandboxGateway {
     fn name(&self) -> &'static str {
@@ -135,14 +139,19 @@ impl Gateway for SandboxGateway {
         Ok(found.map(answer))
     }
 
+    async fn charges_since(&self, since: DateTime<Utc>, cursor: Option<String>) -> Result<GatewayPage, GatewayError> {
+        let mut conn = self.conn().await?;
+        listing::page(&mut conn, since, cursor.as_deref()).await.map_err(unknown)
+    }
+
     async fn parse_webhook(&self, headers: &HeaderMap, body: &str, secret: &str) -> Result<GatewayEvent, WebhookError> {
         let header = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !signature::verify(secret, header, body, Utc::now().timestamp()) {
             return Err(WebhookError::Signature);
         }
-        let event = events::read(body)?;
+        let event = events::read(body, |amount, _| Some(amount))?;
         // Whoever holds the secret speaks for the sandbox; its memory follows what it says.
-        if !matches!(event.news, GatewayNews::Other | GatewayNews::Failed { .. }) {
+        if changes_memory(&event.news) {
             let mut conn = self.conn().await.map_err(|error| WebhookError::Unavailable(error.to_string()))?;
             memory::follow_event(&mut conn, &event)
                 .await
@@ -152,7 +161,7 @@ impl Gateway for SandboxGateway {
     }
 
     fn read_event(&self, body: &str) -> Result<GatewayEvent, WebhookError> {
-        events::read(body)
+        events::read(body, |amount, _| Some(amount))
     }
 
     async fn audit(&self) -> Result<Report, GatewayError> {
