@@ -1,11 +1,13 @@
 //! How the module's calls fail, and what that is called outside.
 
-use eshopz_kernel::{Fault, FaultKind, Money};
+use eshopz_kernel::{Fault, FaultKind, Money, OrderId};
 use eshopz_platform::db::StoreError;
 use eshopz_platform::http::ProblemCode;
 use eshopz_product_api::Shortage;
+use serde_json::json;
+use uuid::Uuid;
 
-use crate::domain::OrderStatus;
+use crate::domain::{Excess, OrderStatus, ReversalStatus};
 
 /// A call to this module failed.
 #[derive(Debug)]
@@ -22,7 +24,32 @@ pub enum OrderError {
     CartChanged {
         total: Money,
     },
+    /// The cart has made an order that goes elsewhere.
+    CartOrdered {
+        id: OrderId,
+        number: String,
+    },
     InsufficientStock(Vec<Shortage>),
+    /// An unpaid order is cancelled whole or not at all.
+    NotPaid,
+    /// Only what has arrived can be returned.
+    NotDelivered {
+        status: OrderStatus,
+    },
+    /// More would come back than there is.
+    ExceedsOrdered(Vec<Excess>),
+    /// The return was decided, and not like this.
+    ReturnDecided {
+        status: ReversalStatus,
+    },
+    /// More would be refunded than the things were worth.
+    RefundExceedsWorth {
+        worth: Money,
+    },
+    /// In another currency, or less than nothing.
+    BadRefund {
+        currency: String,
+    },
     InvalidTransition {
         from: OrderStatus,
     },
@@ -33,7 +60,9 @@ pub enum OrderError {
     /// The order is placed; what is left to do needs somebody who is away.
     Unfinished(Box<OrderError>),
     /// An event names an order that was never placed.
-    UnknownOrder(uuid::Uuid),
+    UnknownOrder(Uuid),
+    /// An event names a part of an order that was never taken back.
+    UnknownReversal(Uuid),
 }
 
 impl OrderError {
@@ -62,6 +91,33 @@ impl From<OrderError> for Fault {
                 Self::conflict("cart_changed", "The total is another than `expected_total`; see `total`.")
                     .with("total", total)
             }
+            OrderError::CartOrdered { id, number } => {
+                Self::conflict("cart_ordered", "The cart was ordered with another email or address; see `order`.")
+                    .with("order", json!({"id": id, "number": number}))
+            }
+            OrderError::NotPaid => Self::conflict(
+                "order_not_paid",
+                "Lines can be cancelled once the order is paid. Until then it can only be cancelled as a whole.",
+            ),
+            OrderError::NotDelivered { status } => {
+                Self::conflict("order_not_delivered", "Only what has arrived can be returned.")
+                    .with("order_status", status)
+            }
+            OrderError::ExceedsOrdered(lines) => {
+                Self::conflict("exceeds_ordered", "The order has less of it left; `lines` says how much.")
+                    .with("lines", lines)
+            }
+            OrderError::ReturnDecided { status } => {
+                Self::conflict("return_decided", "The return was decided before, and otherwise.")
+                    .with("return_status", status.as_str())
+            }
+            OrderError::RefundExceedsWorth { worth } => {
+                Self::conflict("refund_exceeds_worth", "No more is refunded than was paid for it; see `worth`.")
+                    .with("worth", worth)
+            }
+            OrderError::BadRefund { currency } => {
+                Self::field("/refund_amount", "range", format!("must be 0 or more, in {currency}"))
+            }
             OrderError::InsufficientStock(lines) => {
                 Self::conflict("insufficient_stock", "Not all of it can be supplied; `lines` says what is left.")
                     .with("lines", lines)
@@ -88,6 +144,7 @@ impl From<OrderError> for Fault {
             )
             .caused_by(error.to_string()),
             OrderError::UnknownOrder(id) => Self::internal(format!("there is no order {id}")),
+            OrderError::UnknownReversal(id) => Self::internal(format!("no part {id} of an order was taken back")),
         }
     }
 }
@@ -115,6 +172,24 @@ eshopz_platform::module_error!(OrderError);
 pub const PROBLEMS: &[ProblemCode] = &[
     ProblemCode::new("cart_empty", FaultKind::Conflict, "The cart that is to be ordered has no lines."),
     ProblemCode::new("cart_changed", FaultKind::Conflict, "The total is not `expected_total`; `total` has it."),
+    ProblemCode::new(
+        "cart_ordered",
+        FaultKind::Conflict,
+        "The cart was ordered with another email or address; `order` has the `id` and `number`.",
+    ),
+    ProblemCode::new("order_not_paid", FaultKind::Conflict, "An unpaid order can only be cancelled as a whole."),
+    ProblemCode::new("order_not_delivered", FaultKind::Conflict, "Only what has arrived can be returned."),
+    ProblemCode::new(
+        "exceeds_ordered",
+        FaultKind::Conflict,
+        "More would come back than is left; `lines` has `variant_id`, `requested` and `left` of each.",
+    ),
+    ProblemCode::new("return_decided", FaultKind::Conflict, "The return was decided before, and otherwise."),
+    ProblemCode::new(
+        "refund_exceeds_worth",
+        FaultKind::Conflict,
+        "More would be refunded than was paid for the things; `worth` has that.",
+    ),
     ProblemCode::new(
         "insufficient_stock",
         FaultKind::Conflict,

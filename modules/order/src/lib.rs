@@ -100,6 +100,22 @@ impl OrderModule {
         jobs::all(&self.service)
     }
 
+    /// Goes on with an order that was left somewhere, and notes it in its timeline; false when there is none.
+    ///
+    /// # Errors
+    /// Those of the modules below.
+    pub async fn repair(&self, number: &str, reason: &str) -> Result<bool, Fault> {
+        Ok(self.service.repair(number, reason).await?)
+    }
+
+    /// Sells, or frees, what an order still holds that is paid, or cancelled, and notes it in its timeline.
+    ///
+    /// # Errors
+    /// Those of the catalogue.
+    pub async fn repair_sale(&self, number: &str, reason: &str) -> Result<bool, Fault> {
+        Ok(self.service.repair_sale(number, reason).await?)
+    }
+
     /// Whether the module's books balance.
     ///
     /// # Errors

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use eshopz_kernel::{Event as _, EventEnvelope, Fault};
-use eshopz_order_api::{OrderCancelled, OrderPlaced};
-use eshopz_payment_api::{PaymentAuthorized, PaymentSucceeded};
+use eshopz_order_api::{OrderCancelled, OrderLinesCancelled, OrderPlaced, OrderReturnAccepted};
+use eshopz_payment_api::{
+    PaymentAuthorized, PaymentRefundFailed, PaymentRefunded, PaymentReleased, PaymentSucceeded, RefundStatus,
+};
 use eshopz_platform::events::{Listener, Subscription};
 use eshopz_user_api::UserDeleted;
 
@@ -15,10 +17,16 @@ const FINISH: Subscription = Subscription { listener: "order.finish", events: &[
 const SETTLE: Subscription =
     Subscription { listener: "order.settle", events: &[PaymentSucceeded::NAME, PaymentAuthorized::NAME] };
 const UNDO: Subscription = Subscription { listener: "order.undo", events: &[OrderCancelled::NAME] };
+const TAKE_BACK: Subscription =
+    Subscription { listener: "order.take_back", events: &[OrderLinesCancelled::NAME, OrderReturnAccepted::NAME] };
+const NOTE_REFUND: Subscription = Subscription {
+    listener: "order.note_refund",
+    events: &[PaymentRefunded::NAME, PaymentReleased::NAME, PaymentRefundFailed::NAME],
+};
 const FORGET_CUSTOMER: Subscription = Subscription { listener: "order.forget_customer", events: &[UserDeleted::NAME] };
 
 /// What the module listens to, wherever it runs.
-pub const SUBSCRIPTIONS: &[Subscription] = &[FINISH, SETTLE, UNDO, FORGET_CUSTOMER];
+pub const SUBSCRIPTIONS: &[Subscription] = &[FINISH, SETTLE, UNDO, TAKE_BACK, NOTE_REFUND, FORGET_CUSTOMER];
 
 /// Every listener of the module.
 pub fn all(service: &Arc<OrderService>) -> Vec<Arc<dyn Listener>> {
@@ -26,6 +34,8 @@ pub fn all(service: &Arc<OrderService>) -> Vec<Arc<dyn Listener>> {
         Arc::new(Finish(Arc::clone(service))),
         Arc::new(Settle(Arc::clone(service))),
         Arc::new(Undo(Arc::clone(service))),
+        Arc::new(TakeBack(Arc::clone(service))),
+        Arc::new(NoteRefund(Arc::clone(service))),
         Arc::new(ForgetCustomer(Arc::clone(service))),
     ]
 }
@@ -33,6 +43,7 @@ pub fn all(service: &Arc<OrderService>) -> Vec<Arc<dyn Listener>> {
 /// Makes the payment and closes the cart of a placed order.
 struct Finish(Arc<OrderService>);
 
+#[eshopz_crash::crash_points]
 #[async_trait]
 impl Listener for Finish {
     fn name(&self) -> &'static str {
@@ -54,6 +65,7 @@ impl Listener for Finish {
 /// Marks an order as paid once its payment is secured.
 struct Settle(Arc<OrderService>);
 
+#[eshopz_crash::crash_points]
 #[async_trait]
 impl Listener for Settle {
     fn name(&self) -> &'static str {
@@ -78,6 +90,7 @@ impl Listener for Settle {
 /// Gives back the money and the stock of a cancelled order.
 struct Undo(Arc<OrderService>);
 
+#[eshopz_crash::crash_points]
 #[async_trait]
 impl Listener for Undo {
     fn name(&self) -> &'static str {
@@ -98,9 +111,68 @@ impl Listener for Undo {
     }
 }
 
+/// Gives back the money and the stock of cancelled lines and accepted returns.
+struct TakeBack(Arc<OrderService>);
+
+#[eshopz_crash::crash_points]
+#[async_trait]
+impl Listener for TakeBack {
+    fn name(&self) -> &'static str {
+        TAKE_BACK.listener
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        TAKE_BACK.events
+    }
+
+    async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {
+        let part = if event.name == OrderLinesCancelled::NAME {
+            event.decode::<OrderLinesCancelled>()?.cancellation_id
+        } else {
+            event.decode::<OrderReturnAccepted>()?.return_id
+        };
+        Ok(self.0.carry_out_told(part, delivery(self, event)).await?)
+    }
+}
+
+/// Notes how the refunds of an order's payment end, whoever asked for them.
+struct NoteRefund(Arc<OrderService>);
+
+#[eshopz_crash::crash_points]
+#[async_trait]
+impl Listener for NoteRefund {
+    fn name(&self) -> &'static str {
+        NOTE_REFUND.listener
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        NOTE_REFUND.events
+    }
+
+    async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {
+        let (order, refund, amount, status) = match event.name.as_str() {
+            PaymentRefunded::NAME => {
+                let told: PaymentRefunded = event.decode()?;
+                (told.order_id, told.refund_id, told.amount, RefundStatus::Succeeded)
+            }
+            PaymentReleased::NAME => {
+                let told: PaymentReleased = event.decode()?;
+                (told.order_id, told.refund_id, told.amount, RefundStatus::Succeeded)
+            }
+            _ => {
+                let told: PaymentRefundFailed = event.decode()?;
+                (told.order_id, told.refund_id, told.amount, RefundStatus::Failed)
+            }
+        };
+        let via = Some(delivery(self, event));
+        Ok(self.0.note_refund(order, refund, amount.amount, status, via).await?)
+    }
+}
+
 /// Makes the orders of a deleted account anonymous.
 struct ForgetCustomer(Arc<OrderService>);
 
+#[eshopz_crash::crash_points]
 #[async_trait]
 impl Listener for ForgetCustomer {
     fn name(&self) -> &'static str {

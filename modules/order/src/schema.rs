@@ -26,6 +26,7 @@ diesel::table! {
         finished_at -> Nullable<Timestamptz>,
         cancelled_at -> Nullable<Timestamptz>,
         undone_at -> Nullable<Timestamptz>,
+        reversed_minor -> BigInt,
     }
 }
 
@@ -42,6 +43,10 @@ diesel::table! {
         quantity -> BigInt,
         unit_price_minor -> BigInt,
         line_total_minor -> BigInt,
+        taxable -> Bool,
+        cancelled_quantity -> BigInt,
+        asked_quantity -> BigInt,
+        returned_quantity -> BigInt,
     }
 }
 
@@ -58,3 +63,43 @@ diesel::table! {
         reason -> Nullable<Text>,
     }
 }
+
+diesel::table! {
+    order_reversals (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        kind -> Text,
+        status -> Text,
+        reason -> Nullable<Text>,
+        note -> Nullable<Text>,
+        restock -> Nullable<Bool>,
+        worth_minor -> Nullable<BigInt>,
+        refund_minor -> Nullable<BigInt>,
+        version -> BigInt,
+        requested_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        done_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    order_reversal_lines (reversal_id, variant_id) {
+        reversal_id -> Uuid,
+        variant_id -> Uuid,
+        quantity -> BigInt,
+    }
+}
+
+diesel::table! {
+    order_refunds (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        amount_minor -> BigInt,
+        reason -> Nullable<Text>,
+        status -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(order_reversals, order_refunds);

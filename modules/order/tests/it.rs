@@ -5,6 +5,10 @@
 mod afterwards;
 #[path = "it/books.rs"]
 mod books;
+#[path = "it/cancel_lines.rs"]
+mod cancel_lines;
+#[path = "it/cancel_races.rs"]
+mod cancel_races;
 #[path = "it/checkout.rs"]
 mod checkout;
 #[path = "it/fakes.rs"]
@@ -19,6 +23,8 @@ mod reader;
 mod recovery;
 #[path = "it/refusals.rs"]
 mod refusals;
+#[path = "it/returns.rs"]
+mod returns;
 #[path = "it/shop.rs"]
 mod shop;
 #[path = "it/trouble.rs"]

@@ -54,6 +54,16 @@ pub struct Viewer {
 }
 
 impl Viewer {
+    /// Keeps one viewer's idempotency keys apart from another's; `None` for nobody.
+    #[must_use]
+    pub fn scope(&self) -> Option<String> {
+        match (self.user, &self.token_hash) {
+            (Some(user), _) => Some(customer_scope(user)),
+            (None, Some(token)) => Some(format!("order:{token}")),
+            (None, None) => None,
+        }
+    }
+
     /// As whom they may see an order of this holder; `None` when it is none of their business.
     #[must_use]
     pub fn acting_on(&self, customer: Option<UserId>, guest: Option<&str>) -> Option<Actor> {

@@ -16,7 +16,7 @@ pub struct QuotedLine {
     pub line_total: i64,
 }
 
-/// What a cart costs, all of it deliverable.
+/// What a cart costs, all of it on sale.
 #[derive(Clone, Debug)]
 pub struct Quote {
     pub lines: Vec<QuotedLine>,
@@ -33,8 +33,11 @@ impl Quote {
 
 /// Prices a cart for a destination.
 ///
+/// Whether there is enough of everything is for the reservation to say: an earlier attempt, or a twin, may hold the
+/// last ones for this very order.
+///
 /// # Errors
-/// Every line that cannot be supplied: gone, no longer sold, sold in another currency, or short.
+/// When a line is gone, no longer sold, or sold in another currency: all of these, and those that are short.
 pub fn quote(
     lines: &[CheckoutLine],
     variants: Vec<VariantSnapshot>,
@@ -46,18 +49,22 @@ pub fn quote(
         .filter(|variant| variant.sellable && variant.price.currency == pricing.currency)
         .map(|variant| (variant.id, variant))
         .collect();
-    let mut short = Vec::new();
+    let (mut short, mut all_on_sale) = (Vec::new(), true);
     let mut quoted = Vec::with_capacity(lines.len());
     for line in lines {
-        match sold.get(&line.variant_id) {
-            Some(variant) if variant.can_supply(line.quantity) => {
+        let found = sold.get(&line.variant_id);
+        if !found.is_some_and(|variant| variant.can_supply(line.quantity)) {
+            short.push(shortage(line, found));
+        }
+        match found {
+            Some(variant) => {
                 let line_total = variant.price.amount.saturating_mul(line.quantity);
                 quoted.push(QuotedLine { variant: variant.clone(), quantity: line.quantity, line_total });
             }
-            found => short.push(shortage(line, found)),
+            None => all_on_sale = false,
         }
     }
-    if !short.is_empty() {
+    if !all_on_sale {
         return Err(short);
     }
     let totals = pricing.totals(&quoted.iter().map(priced).collect::<Vec<_>>(), Some(country));
@@ -122,6 +129,12 @@ mod tests {
         let lines = [line(&few, 3), line(&gone, 1), line(&draft, 1), line(&foreign, 1), line(&variant(1, 1), 1)];
         let short = quote(&lines, vec![few, draft, foreign], &Pricing::default(), "DE").unwrap_err();
         assert_eq!(short.iter().map(|short| short.available).collect::<Vec<_>>(), [2, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_only_short_may_be_held_for_this_order() {
+        let few = variant(1, 2);
+        assert!(quote(&[line(&few, 3)], vec![few], &Pricing::default(), "DE").is_ok());
         let sold_ahead = VariantSnapshot { backorder: true, ..variant(1, 0) };
         assert!(quote(&[line(&sold_ahead, 7)], vec![sold_ahead], &Pricing::default(), "DE").is_ok());
     }

@@ -45,7 +45,7 @@ pub struct PlaceOrderBody {
 ///
 /// Makes an order of a cart: prices it afresh, reserves the stock, closes the cart, and with
 /// `payment_method` pays for it. One cart makes one order: once there is one, it is answered again with
-/// 200, under whatever key. An unpaid order is cancelled by itself after a while.
+/// 200, under whatever key, if email and addresses are the same. An unpaid order is cancelled by itself after a while.
 ///
 /// A guest's answer has the `token` that opens the order from then on. When the payment is declined the
 /// order stands all the same; the problem has it as `order`, and another method can be tried at
@@ -74,7 +74,8 @@ pub struct PlaceOrderBody {
             stands, as `order`, and waits for another payment method."),
         (status = 404, body = Problem, description = "The cart does not exist, or it is not yours."),
         (status = 409, body = Problem, description = "`cart_empty`; `cart_changed`: the total is not \
-            `expected_total`, see `total`; `insufficient_stock`: see `lines`; `idempotency_in_progress`."),
+            `expected_total`, see `total`; `cart_ordered`: the cart was ordered with another email or address, see \
+            `order`; `insufficient_stock`: see `lines`; `idempotency_in_progress`."),
         (status = 428, body = Problem, description = "`idempotency_key_required`."),
     ),
     security((), ("bearer" = []), ("cart_token" = [])),

@@ -52,17 +52,17 @@ fn storable_time(time: &DateTime<Utc>) -> Result<(), ValidationError> {
     if (1..=9999).contains(&time.year()) { Ok(()) } else { Err(ValidationError::new("range")) }
 }
 
-/// A page of a timeline.
+/// A page of what belongs to one order.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct TimelineQuery {
+pub struct PartQuery {
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[validate(length(max = 500))]
-    cursor: Option<String>,
+    pub(super) cursor: Option<String>,
 }
 
 impl OrderQuery {
@@ -121,10 +121,11 @@ pub async fn get_order(service: web::Data<OrderService>, caller: Caller, name: P
 
 /// Follow an order.
 ///
-/// Every change of its state: when, what, by whom. The first comes first.
+/// Every change of its state, every cancellation of items and every step of a return: when, what, by whom, why.
+/// The first comes first.
 #[utoipa::path(
     tag = "order",
-    params(("id" = String, Path, description = "The order's id, or its number."), TimelineQuery),
+    params(("id" = String, Path, description = "The order's id, or its number."), PartQuery),
     responses((status = 200, body = Page<TimelineEntryView>, description = "A page of changes.")),
     security((), ("bearer" = []), ("order_token" = [])),
 )]
@@ -133,7 +134,7 @@ pub async fn list_order_timeline(
     service: web::Data<OrderService>,
     caller: Caller,
     name: PathId<OrderRef>,
-    query: Query<TimelineQuery>,
+    query: Query<PartQuery>,
 ) -> Answer {
     let (order, _) = service.visible(&name.0, &viewer(&caller)).await?;
     let limit = page_limit(query.0.limit);

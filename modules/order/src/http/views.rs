@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::return_view::OrderRefundView;
 use crate::domain::{OrderStatus, PostalAddress, Tracking};
 use crate::service::OrderDetails;
 use crate::store::{LineRow, OrderRow, TimelineRow};
@@ -26,12 +27,15 @@ pub struct OrderView {
     #[schema(format = Email, examples("ada@example.com"))]
     pub email: String,
     pub currency: Currency,
-    /// As they were when it was placed.
+    /// As they were when it was placed, but for what was cancelled or came back since.
     pub items: Vec<OrderItemView>,
+    /// As they were when it was placed.
     pub totals: Totals,
     pub shipping_address: PostalAddress,
     pub billing_address: PostalAddress,
     pub payment: OrderPaymentView,
+    /// What went back to the payer, or is about to, the first one first.
+    pub refunds: Vec<OrderRefundView>,
     #[schema(value_type = Option<Tracking>)]
     pub tracking: Option<Value>,
     /// Why it was cancelled: `expired`, `out_of_stock`, or what somebody gave as the reason.
@@ -54,6 +58,10 @@ pub struct OrderItemView {
     pub variant_title: String,
     pub image_url: Option<String>,
     pub quantity: i64,
+    /// So many of them were cancelled.
+    pub cancelled_quantity: i64,
+    /// So many of them came back.
+    pub returned_quantity: i64,
     pub unit_price: Money,
     pub line_total: Money,
 }
@@ -76,7 +84,7 @@ pub struct OrderPaymentView {
     pub next_action: Option<Value>,
 }
 
-/// A change of an order's state.
+/// A change of an order.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrderTimelineEntry)]
 pub struct TimelineEntryView {
@@ -86,7 +94,8 @@ pub struct TimelineEntryView {
     pub from: Option<String>,
     #[schema(value_type = OrderStatus)]
     pub to: String,
-    /// `placed`, `paid`, `processing`, `shipped`, `delivered` or `cancelled`.
+    /// `placed`, `paid`, `processing`, `shipped`, `delivered` or `cancelled`; or, without a new state,
+    /// `lines_cancelled`, `return_requested`, `return_accepted` or `return_rejected`.
     #[schema(examples("paid"))]
     pub event: String,
     pub actor: ActorView,
@@ -107,7 +116,7 @@ impl OrderView {
     /// The order as anybody may see it who may see it at all.
     #[must_use]
     pub fn of(details: OrderDetails) -> Self {
-        let OrderDetails { order, lines, payment } = details;
+        let OrderDetails { order, lines, refunds, payment } = details;
         Self {
             id: order.order_id(),
             status: order.status,
@@ -115,6 +124,7 @@ impl OrderView {
             currency: order.money(0).currency,
             items: lines.into_iter().map(|line| item(&order, line)).collect(),
             totals: order.totals(),
+            refunds: refunds.into_iter().map(|row| OrderRefundView::of(&order, row)).collect(),
             payment: OrderPaymentView {
                 id: payment.id,
                 status: payment.status,
@@ -142,6 +152,7 @@ impl OrderView {
 }
 
 fn item(order: &OrderRow, line: LineRow) -> OrderItemView {
+    let whole = order.status == OrderStatus::Cancelled;
     OrderItemView {
         variant_id: VariantId(line.variant_id),
         product_id: ProductId(line.product_id),
@@ -150,6 +161,8 @@ fn item(order: &OrderRow, line: LineRow) -> OrderItemView {
         variant_title: line.variant_title,
         image_url: line.image_url,
         quantity: line.quantity,
+        cancelled_quantity: if whole { line.quantity } else { line.cancelled_quantity },
+        returned_quantity: line.returned_quantity,
         unit_price: order.money(line.unit_price_minor),
         line_total: order.money(line.line_total_minor),
     }

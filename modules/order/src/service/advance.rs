@@ -8,6 +8,7 @@ use crate::domain::{Actor, OrderStatus, Tracking};
 use crate::error::OrderError;
 use crate::store::{self, OrderRow};
 
+#[eshopz_crash::crash_points]
 impl OrderService {
     /// Takes an order to another state, with every step in between; an order that is there stays as it is.
     ///

@@ -1,40 +1,96 @@
-//! Cancelling: first the order, in one transaction; then its money and its stock, each of which can be
-//! given back any number of times.
+//! Cancelling: first the order, or lines of it, in one transaction; then the money and the stock, each of
+//! which can be given back any number of times.
 
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::OrderId;
+use eshopz_platform::http::IfMatch;
+use eshopz_platform::idempotency::{self, Claim};
+use uuid::Uuid;
 
+use super::cancel_lines::cancel_lines;
 use super::{Delivery, OrderService, count, step};
-use crate::domain::{Actor, OrderStatus, now};
+use crate::domain::{Actor, OrderStatus, Quantities, now};
 use crate::error::OrderError;
-use crate::store::{self, OrderRow};
+use crate::store::{self, OrderRow, ReversalRow};
 
+/// Cancel an order, or some of its lines.
+#[derive(Clone, Debug)]
+pub struct CancelOrder {
+    pub order: OrderId,
+    pub actor: Actor,
+    pub reason: Option<String>,
+    /// The whole order, when there are none.
+    pub items: Option<Quantities>,
+    pub if_match: IfMatch,
+}
+
+/// What a cancellation has come to.
+enum Cancelled {
+    /// Changed unless it was cancelled before.
+    Whole {
+        order: OrderRow,
+        changed: bool,
+    },
+    Lines {
+        order: OrderRow,
+        part: ReversalRow,
+    },
+}
+
+#[eshopz_crash::crash_points]
 impl OrderService {
-    /// Cancels an order that has not left the house; one that is cancelled stays as it is. The row's
-    /// lock decides between this and a shipment at the same moment.
+    /// Cancels an order that has not left the house, or lines of one that is paid. The row's lock decides
+    /// between this and a shipment at the same moment. An order that is cancelled whole stays as it is.
     ///
     /// # Errors
-    /// `invalid_transition`. That money or stock cannot be given back now is no error: the listener of
-    /// `order.cancelled.v1` sees to it.
-    pub async fn cancel(&self, id: OrderId, actor: Actor, reason: Option<&str>) -> Result<OrderRow, OrderError> {
+    /// `invalid_transition`; for lines also `order_not_paid` and `exceeds_ordered`; 412. That money or stock
+    /// cannot be given back now is no error: a listener sees to it.
+    pub async fn cancel(&self, command: &CancelOrder, claim: Option<&Claim>) -> Result<OrderRow, OrderError> {
+        let part = Uuid::now_v7();
         let mut conn = self.db.conn().await?;
-        let (order, changed) = (*conn)
+        let cancelled = (*conn)
             .transaction(async |conn| {
-                let order = store::lock(conn, id).await?.ok_or(OrderError::UnknownOrder(id.uuid()))?;
-                match order.status {
-                    OrderStatus::Cancelled => Ok((order, false)),
-                    from if from.is_cancellable() => {
-                        Ok((step(conn, &order, OrderStatus::Cancelled, actor, reason, None).await?, true))
-                    }
-                    from => Err(OrderError::InvalidTransition { from }),
+                if let Some(claim) = claim
+                    && !idempotency::record(conn, claim, part).await?
+                {
+                    return Err(OrderError::KeyInUse);
                 }
+                cancel_locked(conn, command, part).await
             })
             .await?;
         drop(conn);
-        if changed {
-            count(OrderStatus::Cancelled);
+        match cancelled {
+            Cancelled::Whole { order, changed } => {
+                if changed {
+                    count(OrderStatus::Cancelled);
+                }
+                self.try_undo(order).await
+            }
+            Cancelled::Lines { order, part } => {
+                self.try_carry_out(&part).await;
+                Ok(order)
+            }
         }
-        self.try_undo(order).await
+    }
+
+    /// Goes on with a cancellation that broke off: what it decided stands, under this id.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn resume_cancel(&self, order: OrderId, part_id: Uuid) -> Result<OrderRow, OrderError> {
+        let (order, part) = {
+            let mut conn = self.db.conn().await?;
+            let order = store::by_id(&mut conn, order).await?.ok_or(OrderError::UnknownOrder(order.uuid()))?;
+            (order, store::reversal(&mut conn, part_id).await?)
+        };
+        match part {
+            Some(part) => {
+                self.try_carry_out(&part).await;
+                Ok(order)
+            }
+            None if order.status == OrderStatus::Cancelled => self.try_undo(order).await,
+            None => Err(OrderError::UnknownReversal(part_id)),
+        }
     }
 
     /// Cancels an order that nobody has paid in time; nothing when somebody is changing it just now, or
@@ -94,6 +150,8 @@ impl OrderService {
     /// # Errors
     /// Those of the neighbours; all of it can be repeated.
     pub async fn undo(&self, mut order: OrderRow, via: Option<Delivery>) -> Result<OrderRow, OrderError> {
+        // What was taken back before is refunded by itself; the rest is what is undone below.
+        self.carry_out_all(&order).await?;
         // A payment that does not exist could still be made, and paid, after this.
         if order.finished_at.is_none() {
             self.bind(&order).await?;
@@ -121,7 +179,34 @@ impl OrderService {
     }
 }
 
+/// Cancels an order or, under the id `part`, lines of it. All that is left of it is all of it.
+#[eshopz_crash::crash_points]
+async fn cancel_locked(
+    conn: &mut AsyncPgConnection,
+    command: &CancelOrder,
+    part: Uuid,
+) -> Result<Cancelled, OrderError> {
+    let id = command.order;
+    let order = store::lock(conn, id).await?.ok_or(OrderError::UnknownOrder(id.uuid()))?;
+    command.if_match.check(order.version)?;
+    if let Some(wanted) = &command.items
+        && let Some((order, part)) = cancel_lines(conn, &order, command, wanted, part).await?
+    {
+        return Ok(Cancelled::Lines { order, part });
+    }
+    match order.status {
+        OrderStatus::Cancelled => Ok(Cancelled::Whole { order, changed: false }),
+        from if from.is_cancellable() => {
+            let reason = command.reason.as_deref();
+            let order = step(conn, &order, OrderStatus::Cancelled, command.actor, reason, None).await?;
+            Ok(Cancelled::Whole { order, changed: true })
+        }
+        from => Err(OrderError::InvalidTransition { from }),
+    }
+}
+
 /// Cancels a locked order if it is unpaid.
+#[eshopz_crash::crash_points]
 async fn cancel_unpaid(
     conn: &mut AsyncPgConnection,
     order: &OrderRow,

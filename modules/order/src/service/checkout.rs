@@ -1,7 +1,6 @@
 //! Phases one and two of a checkout: prepare (read the cart, price it afresh, reserve its stock) and
 //! commit (one transaction, one order per cart).
 
-use chrono::Utc;
 use diesel_async::AsyncConnection as _;
 use eshopz_cart_api::{CartOwner, CheckoutCart};
 use eshopz_kernel::{CartId, FaultKind, OrderId};
@@ -13,7 +12,7 @@ use eshopz_product_api::ReserveStock;
 use serde_json::Value;
 
 use super::{OrderService, PlaceOrder, count_stockout};
-use crate::domain::{self, Buyer, OrderStatus, PostalAddress, Quote, now};
+use crate::domain::{self, Buyer, OrderStatus, PostalAddress, Quote};
 use crate::error::OrderError;
 use crate::store::{self, NewOrder, OrderRow, TimelineEntry};
 
@@ -41,6 +40,7 @@ impl From<diesel::result::Error> for Rollback {
     }
 }
 
+#[eshopz_crash::crash_points]
 impl OrderService {
     /// The cart, if it is the buyer's: by account, or by a guest's token that an account has not taken over.
     pub(super) async fn cart_of(&self, cart: CartId, buyer: &Buyer) -> Result<CheckoutCart, OrderError> {
@@ -95,7 +95,7 @@ impl OrderService {
     }
 
     async fn reserve(&self, order: OrderId, quote: &Quote) -> Result<(), OrderError> {
-        let expires_at = Utc::now() + self.settings.unpaid_expiry + self.settings.reservation_grace;
+        let expires_at = self.clock().await? + self.settings.unpaid_expiry + self.settings.reservation_grace;
         let command = ReserveStock { order_id: order, lines: quote.stock(), expires_at };
         self.products.reserve(command).await.map_err(|fault| {
             if fault.code == "insufficient_stock" {
@@ -159,7 +159,7 @@ impl OrderService {
 
 impl Draft {
     fn row(&self, command: &PlaceOrder) -> NewOrder {
-        let (totals, at) = (self.quote.totals, now());
+        let totals = self.quote.totals;
         NewOrder {
             id: self.order.uuid(),
             cart_id: self.cart.uuid(),
@@ -175,8 +175,6 @@ impl Draft {
             shipping_address: self.shipping_address.clone(),
             billing_address: self.billing_address.clone(),
             payment_id: domain::payment_id(self.order).uuid(),
-            placed_at: at,
-            updated_at: at,
         }
     }
 }
@@ -191,6 +189,7 @@ fn placed_entry<'a>(order: &OrderRow, command: &PlaceOrder) -> TimelineEntry<'a>
         at: order.placed_at,
         from: None,
         to: OrderStatus::PendingPayment,
+        event: OrderStatus::PendingPayment.event(),
         actor: command.buyer.actor(),
         reason: None,
     }

@@ -10,6 +10,7 @@ use crate::domain::{OrderStatus, now};
 use crate::error::OrderError;
 use crate::store::{self, OrderRow};
 
+#[eshopz_crash::crash_points]
 impl OrderService {
     /// Finishes a placed order; cheap when that is done. Answers with the payment when it was made now.
     ///

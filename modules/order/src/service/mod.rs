@@ -3,22 +3,30 @@
 
 mod advance;
 mod cancel;
+mod cancel_lines;
 mod checkout;
 mod expire;
 mod finish;
 mod place;
 mod read;
+mod repair;
+mod returns;
+mod reverse;
 mod settle;
 
+pub use cancel::CancelOrder;
 pub use place::{PlaceOrder, Placed};
 pub use read::{OrderDetails, OrderRef, position};
+pub use returns::{DecideReturn, RequestReturn, ReturnDetails, refund_minor};
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use diesel_async::AsyncPgConnection;
 use eshopz_cart_api::CartApi;
 use eshopz_kernel::{EventId, OrderId};
-use eshopz_order_api::{OrderCancelled, OrderDelivered, OrderPaid, OrderProcessing, OrderShipped};
+use eshopz_order_api::{OrderCancelled, OrderDelivered, OrderPaid, OrderProcessing, OrderShipped, OrderedQuantity};
 use eshopz_payment_api::{PaymentApi, PaymentStatus, PaymentSummary};
 use eshopz_platform::db::Db;
 use eshopz_platform::events::{inbox, outbox};
@@ -26,12 +34,10 @@ use eshopz_platform::idempotency::InFlight;
 use eshopz_product_api::ProductApi;
 use eshopz_user_api::UserApi;
 
-use diesel_async::AsyncPgConnection;
-
 use crate::OrderSettings;
-use crate::domain::{Actor, OrderStatus, now};
+use crate::domain::{Actor, OrderStatus, Quantities, now};
 use crate::error::OrderError;
-use crate::store::{self, Change, OrderRow, TimelineEntry};
+use crate::store::{self, OrderRow, StatusChange, TimelineEntry};
 
 /// What the use cases need.
 pub struct OrderService {
@@ -51,6 +57,7 @@ pub struct Delivery {
     pub event: EventId,
 }
 
+#[eshopz_crash::crash_points]
 impl Delivery {
     /// Notes a delivery, if there is one; false when it has had its effect already.
     async fn claim(via: Option<Self>, conn: &mut AsyncPgConnection) -> Result<bool, OrderError> {
@@ -61,6 +68,7 @@ impl Delivery {
     }
 }
 
+#[eshopz_crash::crash_points]
 impl OrderService {
     pub(crate) fn new(deps: crate::OrderDeps) -> Self {
         let crate::OrderDeps { db, users, products, carts, payments, settings } = deps;
@@ -84,6 +92,7 @@ impl OrderService {
 }
 
 /// Takes a locked order one state further: row, timeline and event.
+#[eshopz_crash::crash_points]
 async fn step(
     conn: &mut AsyncPgConnection,
     order: &OrderRow,
@@ -94,7 +103,7 @@ async fn step(
 ) -> Result<OrderRow, OrderError> {
     let at = now();
     let cancelled = to == OrderStatus::Cancelled;
-    let change = Change {
+    let change = StatusChange {
         status: to.as_str(),
         updated_at: at,
         tracking,
@@ -102,13 +111,49 @@ async fn step(
         cancelled_at: cancelled.then_some(at),
     };
     let changed = store::change(conn, order.order_id(), &change).await?;
-    let entry = TimelineEntry { order: order.order_id(), at, from: Some(order.status), to, actor, reason };
+    let entry =
+        TimelineEntry { order: order.order_id(), at, from: Some(order.status), to, event: to.event(), actor, reason };
     store::append(conn, &entry).await?;
     publish(conn, &changed).await?;
     Ok(changed)
 }
 
+/// A change of an order that stays in its state.
+#[derive(Clone, Copy, Debug)]
+struct Change<'a> {
+    /// As in `order.<event>.v1`.
+    event: &'static str,
+    actor: Actor,
+    reason: Option<&'a str>,
+    /// Of what is taken back by it, in minor units.
+    worth: i64,
+    at: DateTime<Utc>,
+}
+
+/// Notes such a change of a locked order: row and timeline. Its event is told by whoever knows the rest.
+#[eshopz_crash::crash_points]
+async fn note_change(
+    conn: &mut AsyncPgConnection,
+    order: &OrderRow,
+    change: Change<'_>,
+) -> Result<OrderRow, OrderError> {
+    let Change { event, actor, reason, worth, at } = change;
+    let changed = store::touch(conn, order.order_id(), worth, at).await?;
+    let (from, to) = (Some(order.status), order.status);
+    store::append(conn, &TimelineEntry { order: order.order_id(), at, from, to, event, actor, reason }).await?;
+    Ok(changed)
+}
+
+/// Quantities as events tell them.
+fn ordered(items: &Quantities) -> Vec<OrderedQuantity> {
+    items
+        .iter()
+        .map(|(variant_id, quantity)| OrderedQuantity { variant_id: *variant_id, quantity: *quantity })
+        .collect()
+}
+
 /// Tells that an order has come to its present state.
+#[eshopz_crash::crash_points]
 async fn publish(conn: &mut AsyncPgConnection, order: &OrderRow) -> Result<(), OrderError> {
     let (order_id, number, at) = (order.order_id(), order.number.clone(), order.updated_at);
     match order.status {

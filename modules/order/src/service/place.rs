@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{OrderDetails, OrderService, count, no_payment_yet};
 use crate::domain::{Buyer, OrderStatus, PostalAddress, token_hash};
 use crate::error::OrderError;
-use crate::store::{self, OrderRow};
+use crate::store::OrderRow;
 
 /// Make an order of a cart.
 #[derive(Clone, Debug)]
@@ -25,6 +25,16 @@ pub struct PlaceOrder {
     pub expected_total: Option<Money>,
 }
 
+impl PlaceOrder {
+    /// Whether the order that its cart has made goes where this one is to go.
+    fn asks_for(&self, order: &OrderRow) -> bool {
+        let billing = self.billing_address.as_ref().unwrap_or(&self.shipping_address);
+        // An account's email is its own, whatever comes along.
+        let email = self.buyer.customer.is_some() || self.email.as_deref() == Some(order.email.as_str());
+        email && self.shipping_address == order.shipping_address && *billing == order.billing_address
+    }
+}
+
 /// An order that was placed, now or before.
 #[derive(Debug)]
 pub struct Placed {
@@ -37,12 +47,13 @@ pub struct Placed {
     pub refused: Option<Fault>,
 }
 
+#[eshopz_crash::crash_points]
 impl OrderService {
     /// Places an order. `resumed` is the order of an earlier attempt with the same key that broke off.
     ///
     /// # Errors
-    /// 404 for the cart; `cart_empty`, `cart_changed`, `insufficient_stock`; a missing email. Nothing
-    /// was placed then. 503 when a neighbour is away: the same again with the same key goes on from there.
+    /// 404 for the cart; `cart_empty`, `cart_changed`, `cart_ordered`, `insufficient_stock`; a missing email.
+    /// Nothing was placed then. 503 when a neighbour is away: the same again with the same key goes on from there.
     pub async fn place(&self, command: PlaceOrder, claim: &Claim, resumed: Option<Uuid>) -> Result<Placed, OrderError> {
         if command.buyer.customer.is_none() && command.email.is_none() {
             return Err(OrderError::EmailRequired);
@@ -64,8 +75,9 @@ impl OrderService {
         }
     }
 
-    /// The order exists, and is what the buyer expects to pay for. The key is noted for it, so that it keeps its answer, and what is unfinished is
-    /// finished. Only the attempt that made the order, back from an interruption, still owes the token.
+    /// The order exists, and is what the buyer wants and expects to pay for. The key is noted for it, so that it
+    /// keeps its answer, and what is unfinished is finished. Only the attempt that made the order, back from an
+    /// interruption, still owes the token.
     async fn again(
         &self,
         order: OrderRow,
@@ -76,6 +88,9 @@ impl OrderService {
         let total = order.totals().total;
         if command.expected_total.is_some_and(|expected| expected != total) {
             return Err(OrderError::CartChanged { total });
+        }
+        if !command.asks_for(&order) {
+            return Err(OrderError::CartOrdered { id: order.order_id(), number: order.number });
         }
         {
             let mut conn = self.db.conn().await?;
@@ -133,10 +148,7 @@ impl OrderService {
     }
 
     async fn concluded(&self, order: OrderRow, payment: Option<PaymentSummary>) -> Result<OrderDetails, OrderError> {
-        let lines = {
-            let mut conn = self.db.conn().await?;
-            store::lines_of(&mut conn, &[order.id]).await?
-        };
+        let (lines, refunds) = self.parts_of(&order).await?;
         let payment = match payment {
             Some(payment) => Some(payment),
             None => {
@@ -144,7 +156,7 @@ impl OrderService {
                 or_later(&order, known)?.and_then(|known| known.into_values().next())
             }
         };
-        Ok(OrderDetails { payment: payment.unwrap_or_else(|| no_payment_yet(&order)), order, lines })
+        Ok(OrderDetails { payment: payment.unwrap_or_else(|| no_payment_yet(&order)), order, lines, refunds })
     }
 }
 

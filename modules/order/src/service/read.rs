@@ -10,13 +10,15 @@ use uuid::Uuid;
 use super::{OrderService, no_payment_yet};
 use crate::domain::{Actor, OrderStatus, Viewer};
 use crate::error::OrderError;
-use crate::store::{self, LineRow, OrderFilter, OrderRow, TimelineRow};
+use crate::store::{self, LineRow, OrderFilter, OrderRow, RefundRow, TimelineRow};
 
 /// An order with what is shown of it.
 #[derive(Clone, Debug)]
 pub struct OrderDetails {
     pub order: OrderRow,
     pub lines: Vec<LineRow>,
+    /// What went back to the payer, or is about to.
+    pub refunds: Vec<RefundRow>,
     pub payment: PaymentSummary,
 }
 
@@ -69,15 +71,18 @@ impl OrderService {
     /// # Errors
     /// Those of the database, the payment module, and for a payment that came just now the product module.
     pub async fn detail(&self, order: OrderRow) -> Result<OrderDetails, OrderError> {
-        let lines = async {
-            let mut conn = self.db.conn().await?;
-            Ok(store::lines_of(&mut conn, &[order.id]).await?)
-        };
         let payments = self.payments_of(std::slice::from_ref(&order));
-        let (lines, mut payments) = futures::try_join!(lines, payments)?;
+        let ((lines, refunds), mut payments) = futures::try_join!(self.parts_of(&order), payments)?;
         let payment = payments.remove(&order.order_id()).unwrap_or_else(|| no_payment_yet(&order));
         let order = if owes_settling(&order, &payment) { self.settle(order.order_id(), None).await? } else { order };
-        Ok(OrderDetails { order, lines, payment })
+        Ok(OrderDetails { order, lines, refunds, payment })
+    }
+
+    /// What an order is of, and what went back of its payment.
+    pub(super) async fn parts_of(&self, order: &OrderRow) -> Result<(Vec<LineRow>, Vec<RefundRow>), OrderError> {
+        let mut conn = self.db.conn().await?;
+        let lines = store::lines_of(&mut conn, &[order.id]).await?;
+        Ok((lines, store::refunds_of(&mut conn, &[order.id]).await?))
     }
 
     /// A page of orders, which a reader may answer. The lines come over the same connection: another one
@@ -86,28 +91,32 @@ impl OrderService {
     /// # Errors
     /// Those of the database and the payment module.
     pub async fn list(&self, filter: &OrderFilter, limit: usize) -> Result<Page<OrderDetails>, OrderError> {
-        let (page, lines) = {
+        let (page, parts) = {
             let mut conn = self.db.read_conn().await?;
             let rows = store::list(&mut conn, filter, one_more(limit)).await?;
             let page = Page::from_rows(rows, limit, |row| (filter.sort, row.placed_at, row.id), |row| row);
             let ids: Vec<Uuid> = page.items.iter().map(|order| order.id).collect();
             let lines = store::lines_of(&mut conn, &ids).await?;
-            (page, lines)
+            (page, (lines, store::refunds_of(&mut conn, &ids).await?))
         };
         let payments = self.payments_of(&page.items).await?;
-        Ok(Page { items: self.put_together(page.items, lines, payments).await, next_cursor: page.next_cursor })
+        Ok(Page { items: self.put_together(page.items, parts, payments).await, next_cursor: page.next_cursor })
     }
 
     /// As [`Self::detail`] does it for one; here, what cannot be settled now does not stand in the way.
     async fn put_together(
         &self,
         orders: Vec<OrderRow>,
-        lines: Vec<LineRow>,
+        (lines, refunds): (Vec<LineRow>, Vec<RefundRow>),
         mut payments: HashMap<OrderId, PaymentSummary>,
     ) -> Vec<OrderDetails> {
         let mut by_order = HashMap::<Uuid, Vec<LineRow>>::new();
         for line in lines {
             by_order.entry(line.order_id).or_default().push(line);
+        }
+        let mut refunds_by_order = HashMap::<Uuid, Vec<RefundRow>>::new();
+        for refund in refunds {
+            refunds_by_order.entry(refund.order_id).or_default().push(refund);
         }
         let mut details = Vec::with_capacity(orders.len());
         for mut order in orders {
@@ -118,13 +127,14 @@ impl OrderService {
                     Err(error) => tracing::warn!(order = %order.number, %error, "paid, but not noted yet"),
                 }
             }
-            details.push(OrderDetails { lines: by_order.remove(&order.id).unwrap_or_default(), payment, order });
+            let lines = by_order.remove(&order.id).unwrap_or_default();
+            let refunds = refunds_by_order.remove(&order.id).unwrap_or_default();
+            details.push(OrderDetails { order, lines, refunds, payment });
         }
         details
     }
 
-    /// A page of an order's changes. A reader may answer it, but not without the change that has brought
-    /// the order to its state.
+    /// A page of an order's changes. A reader may answer it, but not without the last of them.
     ///
     /// # Errors
     /// 422 `invalid_cursor`; those of the database.
@@ -140,8 +150,8 @@ impl OrderService {
             let mut conn = self.db.read_conn().await?;
             store::page(&mut conn, id, after, wanted).await?
         };
-        // Rows are only ever added at the end, and no state comes twice.
-        let whole = read.len() > limit || read.last().is_some_and(|row| row.to_status == order.status.as_str());
+        // Rows are only ever added at the end, and each changes the order at its moment.
+        let whole = read.len() > limit || read.last().is_some_and(|row| row.at >= order.updated_at);
         let rows = if whole {
             read
         } else {
@@ -171,7 +181,7 @@ fn owes_settling(order: &OrderRow, payment: &PaymentSummary) -> bool {
     order.status == OrderStatus::PendingPayment && payment.status.is_secured()
 }
 
-fn one_more(limit: usize) -> i64 {
+pub(super) fn one_more(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(100).saturating_add(1)
 }
 

@@ -8,6 +8,7 @@ use crate::domain::{Actor, OrderStatus};
 use crate::error::OrderError;
 use crate::store::{self, OrderRow};
 
+#[eshopz_crash::crash_points]
 impl OrderService {
     /// Marks an order as paid. It may be called for one payment any number of times, late and by several
     /// at once; an order that was cancelled meanwhile gives the money back.

@@ -2,7 +2,9 @@
 //! what comes behind it.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::now;
 use diesel::prelude::*;
+use diesel::sql_types::Timestamptz;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -23,6 +25,11 @@ impl Position {
     pub const fn start() -> Self {
         Self { at: DateTime::UNIX_EPOCH, id: Uuid::nil() }
     }
+}
+
+/// The database's time, which is one for all processes: by it orders are placed and become too old.
+pub async fn clock(conn: &mut AsyncPgConnection) -> QueryResult<DateTime<Utc>> {
+    diesel::select(now.into_sql::<Timestamptz>()).get_result(conn).await
 }
 
 /// Unpaid orders that were placed before a moment.

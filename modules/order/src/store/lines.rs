@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::OrderId;
 use eshopz_platform::prepared::prepared;
@@ -21,12 +21,13 @@ pub async fn insert_lines(conn: &mut AsyncPgConnection, order: OrderId, lines: &
     prepared(
         sql_query(
             "INSERT INTO order_lines (order_id, position, variant_id, product_id, sku, title, variant_title, \
-                image_url, quantity, unit_price_minor, line_total_minor) \
+                image_url, quantity, unit_price_minor, line_total_minor, taxable) \
              SELECT $1, l.position, l.variant_id, l.product_id, l.sku, l.title, l.variant_title, l.image_url, \
-                l.quantity, l.price, l.total \
+                l.quantity, l.price, l.total, l.taxable \
              FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], \
-                $9::bigint[], $10::bigint[]) WITH ORDINALITY \
-                AS l (variant_id, product_id, sku, title, variant_title, image_url, quantity, price, total, position)",
+                $9::bigint[], $10::bigint[], $11::boolean[]) WITH ORDINALITY \
+                AS l (variant_id, product_id, sku, title, variant_title, image_url, quantity, price, total, taxable, \
+                    position)",
         )
         .bind::<SqlUuid, _>(order.uuid())
         .bind::<Array<SqlUuid>, _>(column(|line| line.variant.id.uuid()))
@@ -37,7 +38,8 @@ pub async fn insert_lines(conn: &mut AsyncPgConnection, order: OrderId, lines: &
         .bind::<Array<Nullable<Text>>, _>(optional(|line| line.variant.image_url.as_deref()))
         .bind::<Array<BigInt>, _>(numbers(|line| line.quantity))
         .bind::<Array<BigInt>, _>(numbers(|line| line.variant.price.amount))
-        .bind::<Array<BigInt>, _>(numbers(|line| line.line_total)),
+        .bind::<Array<BigInt>, _>(numbers(|line| line.line_total))
+        .bind::<Array<Bool>, _>(lines.iter().map(|line| line.variant.taxable).collect::<Vec<_>>()),
     )
     .execute(conn)
     .await

@@ -1,6 +1,7 @@
 //! `orders`, a row at a time.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Text, Uuid as SqlUuid};
@@ -8,14 +9,14 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::{CartId, OrderId, UserId};
 use eshopz_platform::prepared::prepared;
 
-use super::{Change, NewOrder, OrderRow};
+use super::{NewOrder, OrderRow, StatusChange};
 use crate::domain::customer_scope;
 use crate::schema::orders;
 
 /// Inserts an order; `None` when its cart has made one already. Waits for a twin that is about to.
 pub async fn insert(conn: &mut AsyncPgConnection, order: &NewOrder) -> QueryResult<Option<OrderRow>> {
     diesel::insert_into(orders::table)
-        .values(order)
+        .values((order, orders::placed_at.eq(now), orders::updated_at.eq(now)))
         .on_conflict_do_nothing()
         .returning(OrderRow::as_returning())
         .get_result(conn)
@@ -49,9 +50,22 @@ pub async fn lock_if_free(conn: &mut AsyncPgConnection, id: OrderId) -> QueryRes
 }
 
 /// Changes the state of a locked order.
-pub async fn change(conn: &mut AsyncPgConnection, id: OrderId, change: &Change) -> QueryResult<OrderRow> {
+pub async fn change(conn: &mut AsyncPgConnection, id: OrderId, change: &StatusChange) -> QueryResult<OrderRow> {
     diesel::update(orders::table.find(id.uuid()))
         .set((change, orders::version.eq(orders::version + 1)))
+        .returning(OrderRow::as_returning())
+        .get_result(conn)
+        .await
+}
+
+/// Changes what is told of a locked order but its state; parts worth so much were taken back.
+pub async fn touch(conn: &mut AsyncPgConnection, id: OrderId, worth: i64, at: DateTime<Utc>) -> QueryResult<OrderRow> {
+    diesel::update(orders::table.find(id.uuid()))
+        .set((
+            orders::version.eq(orders::version + 1),
+            orders::updated_at.eq(at),
+            orders::reversed_minor.eq(orders::reversed_minor + worth),
+        ))
         .returning(OrderRow::as_returning())
         .get_result(conn)
         .await

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::{AsChangeset, Insertable, Queryable, Selectable};
-use eshopz_kernel::{Currency, Money, OrderId, PaymentId, Totals, UserId};
+use eshopz_kernel::{Currency, Money, OrderId, PaymentId, Totals, UserId, VariantId};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::{Actor, OrderStatus, PostalAddress};
+use crate::domain::{Actor, BoughtLine, OrderStatus, PostalAddress};
 use crate::schema::{order_lines, order_timeline, orders};
 
 /// A row of `orders`.
@@ -76,7 +76,7 @@ impl OrderRow {
     }
 }
 
-/// An order that is being placed; the rest of its row is defaults.
+/// An order that is being placed; its time is the database's, the rest of its row is defaults.
 #[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = orders)]
 pub struct NewOrder {
@@ -94,14 +94,12 @@ pub struct NewOrder {
     pub shipping_address: Value,
     pub billing_address: Value,
     pub payment_id: Uuid,
-    pub placed_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
 }
 
 /// A change of state; what is `None` stays as it is.
 #[derive(Clone, Debug, AsChangeset)]
 #[diesel(table_name = orders)]
-pub struct Change {
+pub struct StatusChange {
     pub status: &'static str,
     pub updated_at: DateTime<Utc>,
     pub tracking: Option<Value>,
@@ -123,6 +121,25 @@ pub struct LineRow {
     pub quantity: i64,
     pub unit_price_minor: i64,
     pub line_total_minor: i64,
+    pub taxable: bool,
+    pub cancelled_quantity: i64,
+    pub asked_quantity: i64,
+    pub returned_quantity: i64,
+}
+
+impl LineRow {
+    /// The line as its parts are reckoned.
+    #[must_use]
+    pub const fn bought(&self) -> BoughtLine {
+        BoughtLine {
+            variant: VariantId(self.variant_id),
+            quantity: self.quantity,
+            line_total: self.line_total_minor,
+            taxable: self.taxable,
+            taken_back: self.cancelled_quantity + self.returned_quantity,
+            asked: self.asked_quantity,
+        }
+    }
 }
 
 /// A row of `order_timeline`.
@@ -139,13 +156,15 @@ pub struct TimelineRow {
     pub reason: Option<String>,
 }
 
-/// A change of state for the timeline.
+/// A change for the timeline, of the state or of something else.
 #[derive(Clone, Debug)]
 pub struct TimelineEntry<'a> {
     pub order: OrderId,
     pub at: DateTime<Utc>,
     pub from: Option<OrderStatus>,
     pub to: OrderStatus,
+    /// What it is called in the timeline, and in `order.<event>.v1`.
+    pub event: &'static str,
     pub actor: Actor,
     pub reason: Option<&'a str>,
 }

@@ -7,7 +7,7 @@ use eshopz_kernel::OrderId;
 use super::{TimelineEntry, TimelineRow};
 use crate::schema::order_timeline as timeline;
 
-/// Adds a change of state.
+/// Adds a change.
 pub async fn append(conn: &mut AsyncPgConnection, entry: &TimelineEntry<'_>) -> QueryResult<usize> {
     diesel::insert_into(timeline::table)
         .values((
@@ -15,7 +15,7 @@ pub async fn append(conn: &mut AsyncPgConnection, entry: &TimelineEntry<'_>) -> 
             timeline::at.eq(entry.at),
             timeline::from_status.eq(entry.from.map(|status| status.as_str())),
             timeline::to_status.eq(entry.to.as_str()),
-            timeline::event.eq(entry.to.event()),
+            timeline::event.eq(entry.event),
             timeline::actor.eq(entry.actor.kind()),
             timeline::actor_id.eq(entry.actor.user().map(|user| user.uuid())),
             timeline::reason.eq(entry.reason),

@@ -11,6 +11,13 @@ async fn each_planted_error_is_found() {
         let body = if number == 0 { order_of(cart) } else { paid_order_of(cart) };
         shop.place_as_guest(&format!("k{number}"), body).await;
     }
+    shop.sql(
+        "INSERT INTO orders.order_reversals (id, order_id, kind, status, restock, worth_minor, refund_minor, \
+            requested_at, updated_at, done_at) \
+         SELECT id, id, 'return', 'accepted', true, 0, 0, now(), now(), now() FROM orders.orders \
+         WHERE number = 'EZ-100001'",
+    )
+    .await;
     assert_eq!(shop.module.verify().await.unwrap().findings, []);
     for (planted, check, mended) in [
         (
@@ -33,6 +40,28 @@ async fn each_planted_error_is_found() {
             "UPDATE orders.outbox SET name = 'x.v1' WHERE name = 'order.placed.v1' AND payload ->> 'number' = 'EZ-100001'",
             "order_events",
             "UPDATE orders.outbox SET name = 'order.placed.v1' WHERE name = 'x.v1'",
+        ),
+        (
+            "UPDATE orders.order_lines SET cancelled_quantity = 1 \
+             WHERE order_id = (SELECT id FROM orders.orders WHERE number = 'EZ-100001')",
+            "order_lines_taken_back",
+            "UPDATE orders.order_lines SET cancelled_quantity = 0",
+        ),
+        (
+            "UPDATE orders.orders SET reversed_minor = 1 WHERE number = 'EZ-100001'",
+            "order_reversed",
+            "UPDATE orders.orders SET reversed_minor = 0",
+        ),
+        (
+            "INSERT INTO orders.order_refunds SELECT id, order_id, 5, NULL, 'succeeded', now(), now() \
+             FROM orders.order_reversals",
+            "order_refunds",
+            "DELETE FROM orders.order_refunds",
+        ),
+        (
+            "UPDATE orders.order_reversals SET done_at = NULL, updated_at = now() - interval '2 minutes'",
+            "order_taken_back",
+            "UPDATE orders.order_reversals SET done_at = now()",
         ),
     ] {
         shop.sql(planted).await;

@@ -1,13 +1,13 @@
 //! The neighbours, in memory: each keeps its contract's promises.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::Utc;
 use eshopz_cart_api::{CartApi, CartOwner, CheckoutCart, CheckoutLine};
 use eshopz_kernel::{
-    CartId, Currency, Fault, Money, OrderId, PaymentId, ProductId, Role, SessionId, UserId, VariantId,
+    CartId, Currency, Fault, Money, OrderId, PaymentId, ProductId, RefundId, Role, SessionId, UserId, VariantId,
 };
 use eshopz_payment_api::{
     CreatePayment, PaymentApi, PaymentStatus, PaymentSummary, RefundPayment, RefundStatus, RefundSummary,
@@ -15,6 +15,7 @@ use eshopz_payment_api::{
 use eshopz_product_api::{GiveBackStock, ProductApi, ReserveStock, Shortage, StockLine, VariantSnapshot};
 use eshopz_user_api::{UserApi, UserSummary, VerifyingKey};
 use serde_json::json;
+use uuid::Uuid;
 
 /// What an order holds.
 #[derive(Clone, Debug)]
@@ -41,6 +42,11 @@ pub struct World {
     pub payments: HashMap<OrderId, PaymentSummary>,
     pub payers: HashMap<OrderId, Option<String>>,
     pub undone: Vec<OrderId>,
+    /// The ids of what came back in parts.
+    pub given_back: HashSet<Uuid>,
+    pub refunds: HashMap<RefundId, RefundSummary>,
+    /// Refunds are on their way until this is over and they are asked for again.
+    pub slow_gateway: bool,
 }
 
 #[derive(Debug, Default)]
@@ -178,8 +184,17 @@ impl ProductApi for Neighbours {
     }
 
     async fn give_back(&self, command: GiveBackStock) -> Result<(), Fault> {
-        let mut world = self.world();
+        tokio::task::yield_now().await;
+        let mut guard = self.world();
+        let world = &mut *guard;
+        let Some(held) = world.holdings.get_mut(&command.order_id) else { return Ok(()) };
+        if !world.given_back.insert(command.id) {
+            return Ok(());
+        }
         for line in command.lines {
+            let kept = held.lines.iter_mut().find(|kept| kept.variant_id == line.variant_id).unwrap();
+            assert!(kept.quantity >= line.quantity, "more comes back than is held");
+            kept.quantity -= line.quantity;
             world.variants.get_mut(&line.variant_id).unwrap().available += line.quantity;
         }
         Ok(())
@@ -264,9 +279,21 @@ impl PaymentApi for Neighbours {
     }
 
     async fn refund(&self, command: RefundPayment) -> Result<RefundSummary, Fault> {
-        let mut world = self.world();
+        tokio::task::yield_now().await;
+        let mut guard = self.world();
+        let world = &mut *guard;
+        let status = if world.slow_gateway { RefundStatus::Pending } else { RefundStatus::Succeeded };
+        if let Some(known) = world.refunds.get_mut(&command.refund_id) {
+            known.status = status;
+            return Ok(known.clone());
+        }
         let payment = world.payments.get_mut(&command.order_id).ok_or_else(|| Fault::not_found("payment"))?;
+        if command.amount.amount > payment.captured_amount.amount - payment.refunded_amount.amount {
+            return Err(Fault::conflict("refund_exceeds_captured", "too much"));
+        }
         payment.refunded_amount.amount += command.amount.amount;
-        Ok(RefundSummary { id: command.refund_id, status: RefundStatus::Succeeded, amount: command.amount })
+        let refund = RefundSummary { id: command.refund_id, status, amount: command.amount };
+        world.refunds.insert(command.refund_id, refund.clone());
+        Ok(refund)
     }
 }

@@ -60,6 +60,23 @@ async fn an_interrupted_request_is_resumed_under_its_key() {
 }
 
 #[tokio::test]
+async fn a_checkout_that_broke_off_with_the_last_ones_is_repeated() {
+    let shop = Shop::open().await;
+    let mug = shop.near.variant(1_000, 2);
+    let cart = shop.guest_cart(&[(mug, 2)]);
+    // Its transaction fails after it has reserved.
+    shop.sql("ALTER TABLE orders.order_lines RENAME TO away").await;
+    let broken = shop.place_as_guest("k", order_of(cart)).await;
+    assert!(broken.status >= 500, "{}", broken.text);
+    assert_eq!(shop.near.available(mug), 0);
+
+    shop.sql("ALTER TABLE orders.away RENAME TO order_lines").await;
+    let answer = shop.place_as_guest("k", order_of(cart)).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    assert_eq!((shop.near.available(mug), shop.near.world().reserved.len()), (0, 1));
+}
+
+#[tokio::test]
 async fn a_cancellation_is_undone_once_the_stock_can_be_reached() {
     let shop = Shop::open().await;
     let mug = shop.near.variant(1_000, 5);

@@ -55,6 +55,31 @@ async fn an_order_that_is_there_is_held_against_the_expected_total() {
     assert_eq!((paid.status, &paid.json()["status"]), (200, &json!("paid")));
 }
 
+/// A second request for the cart that goes elsewhere is not answered by the order that goes where it was sent.
+#[tokio::test]
+async fn an_order_that_is_there_is_held_against_email_and_addresses() {
+    let shop = Shop::open().await;
+    let cart = shop.guest_cart(&[(shop.near.variant(1_000, 2), 1)]);
+    let order = shop.place_as_guest("k1", order_of(cart)).await.json();
+    let elsewhere = with(address(), "line1", "1 Other Street");
+    for (number, other) in [
+        with(paid_order_of(cart), "email", "other@example.com"),
+        with(paid_order_of(cart), "shipping_address", elsewhere.clone()),
+        with(paid_order_of(cart), "billing_address", elsewhere),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let refused = shop.place_as_guest(&format!("other-{number}"), other).await;
+        assert_eq!((refused.status, refused.code().as_str()), (409, "cart_ordered"));
+        assert_eq!(refused.json()["order"], json!({"id": order["id"], "number": order["number"]}));
+    }
+    assert_eq!(shop.count("SELECT count(*) FROM orders.orders WHERE status = 'pending_payment'").await, 1);
+    let same = with(paid_order_of(cart), "billing_address", address());
+    let paid = shop.place_as_guest("k2", same).await;
+    assert_eq!((paid.status, &paid.json()["status"]), (200, &json!("paid")));
+}
+
 #[tokio::test]
 async fn a_foreign_cart_is_no_cart() {
     let shop = Shop::open().await;

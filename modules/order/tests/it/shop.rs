@@ -133,8 +133,18 @@ impl Shop {
         }
     }
 
+    /// Runs the module's jobs until a query finds nothing.
+    pub async fn work_until_none(&self, query: &str) {
+        let owner = self.db.owner().await;
+        self.work(async |_| owner.query(query, &[]).await.unwrap().is_empty()).await;
+    }
+
     /// Runs the module's jobs until `done`.
     pub async fn work_until(&self, mut done: impl FnMut(&Neighbours) -> bool) {
+        self.work(async |near| done(near)).await;
+    }
+
+    async fn work(&self, mut done: impl AsyncFnMut(&Neighbours) -> bool) {
         let (stop, stopped) = watch::channel(false);
         let jobs: Vec<_> = self
             .module
@@ -143,7 +153,7 @@ impl Shop {
             .map(|job| tokio::spawn(job.run(self.pool.clone(), stopped.clone())))
             .collect();
         for attempt in 0.. {
-            if done(&self.near) {
+            if done(&self.near).await {
                 break;
             }
             assert!(attempt < 1_000, "the jobs did not do it");

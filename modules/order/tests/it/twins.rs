@@ -45,6 +45,17 @@ async fn one_cart_under_many_keys_makes_one_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twins_of_an_order_for_the_last_ones_are_not_refused() {
+    let shop = Shop::open().await;
+    for round in 0..10 {
+        let cart = shop.guest_cart(&[(shop.near.variant(1_000, 2), 2)]);
+        let keys: Vec<String> = (0..5).map(|number| format!("key-{round}-{number}")).collect();
+        let answers = join_all(keys.iter().map(|key| shop.place_as_guest(key, paid_order_of(cart)))).await;
+        assert!(answers.iter().all(|answer| answer.status < 300), "{answers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn versions_of_a_cart_in_a_race_leave_one_reservation() {
     let shop = Arc::new(Shop::open().await);
     let mug = shop.near.variant(1_000, 100);
