@@ -36,7 +36,14 @@ impl TestDb {
     /// # Panics
     /// When there is no server to make it on, or a module that is needed cannot be migrated.
     pub async fn new(modules: &[&str]) -> Self {
-        let server = server_url();
+        Self::on(server_url(), modules).await
+    }
+
+    /// The same on a server of the test's own, by the URL of its owner.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub async fn on(server: String, modules: &[&str]) -> Self {
         let template = template(&server, modules).await;
         let name = format!("eshopz_test_{}", Uuid::now_v7().simple());
         let admin = connect(&server).await;

@@ -5,5 +5,11 @@ pub mod app;
 
 pub use app::{TestAnswer, TestApp, TestIdentity};
 pub mod db;
+pub mod history;
+pub mod load;
+pub mod localstripe;
 pub mod moto;
+mod partner;
+pub mod postgres;
 pub mod redis;
+pub mod widgets;

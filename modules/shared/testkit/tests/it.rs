@@ -10,7 +10,7 @@ mod cache;
 mod cache_outages;
 #[path = "it/embedded.rs"]
 mod embedded;
-#[path = "it/events.rs"]
+#[path = "it/events/mod.rs"]
 mod events;
 #[path = "it/idempotency.rs"]
 mod idempotency;

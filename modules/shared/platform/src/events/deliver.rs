@@ -1,12 +1,13 @@
-//! One attempt to hand one event to one listener: within its lease, whatever the listener does.
+//! One attempt to hand one event to one listener: while its lease lasts, whatever the listener does.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use eshopz_kernel::Fault;
 use futures::FutureExt as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
 use super::Transport;
@@ -18,7 +19,7 @@ use crate::context::RequestContext;
 pub(super) enum Outcome {
     Delivered,
     Failed(String),
-    /// It waited so long for its turn that its lease would not have sufficed; it was not begun.
+    /// It waited so long for its turn that its lease was about to end; it was not begun.
     TooLate,
 }
 
@@ -30,39 +31,60 @@ pub(super) struct Ended {
 }
 
 /// Delivers, and gives up before the lease ends, so that no other relay begins while this one is at it.
+/// `limit` is what a listener has, however often its lease is moved on.
+#[eshopz_crash::crash_points]
 pub(super) async fn attempt(
     transport: Arc<dyn Transport>,
     module: &'static str,
     claim: Claim,
-    lease: Duration,
+    limit: Duration,
     max_attempts: i32,
 ) -> Ended {
     let outcome = if claim.attempts > max_attempts {
         Outcome::Failed("every attempt ended without a result: the process stopped or hung during it".to_owned())
-    } else if claim.claimed_at.elapsed() > lease / 2 {
+    } else if claim.lease.is_stale() {
         Outcome::TooLate
     } else {
-        timed(&*transport, module, &claim, claim.claimed_at + lease * 9 / 10).await
+        timed(&*transport, module, &claim, limit).await
     };
     Ended { claim, outcome }
 }
 
-async fn timed(transport: &dyn Transport, module: &'static str, claim: &Claim, deadline: Instant) -> Outcome {
+#[eshopz_crash::crash_points]
+async fn timed(transport: &dyn Transport, module: &'static str, claim: &Claim, limit: Duration) -> Outcome {
     let began = Instant::now();
-    let outcome = match timeout_at(deadline, guarded(transport, claim, deadline)).await {
-        Ok(Ok(())) => Outcome::Delivered,
-        Ok(Err(fault)) => Outcome::Failed(fault.to_string()),
-        Err(_) => Outcome::Failed("the listener was not done before the lease ended".to_owned()),
+    let deadline = began + limit;
+    let outcome = tokio::select! {
+        biased;
+        delivered = guarded(transport, claim, deadline) => match delivered {
+            Ok(()) => Outcome::Delivered,
+            Err(fault) => Outcome::Failed(fault.to_string()),
+        },
+        () = sleep_until(deadline) => Outcome::Failed("the listener was not done in its time".to_owned()),
+        () = claim.lease.lost() => Outcome::Failed("the lease could not be renewed".to_owned()),
     };
     metrics::histogram!(
         "eshopz_event_handler_duration_seconds",
         "module" => module, "event" => claim.event.name.clone(), "listener" => claim.listener.clone()
     )
     .record(began.elapsed());
+    if matches!(outcome, Outcome::Delivered) {
+        tell_lag(module, claim);
+    }
     outcome
 }
 
+/// From the transaction that published the event to the end of what the listener did about it.
+fn tell_lag(module: &'static str, claim: &Claim) {
+    let lag = Utc::now().signed_duration_since(claim.event.occurred_at);
+    // The two clocks may differ a little.
+    let lag = lag.to_std().unwrap_or_default();
+    metrics::histogram!("eshopz_events_lag_seconds", "module" => module, "listener" => claim.listener.clone())
+        .record(lag);
+}
+
 /// The delivery in the context of the request that caused the event; a panic in it is a fault.
+#[eshopz_crash::crash_points]
 async fn guarded(transport: &dyn Transport, claim: &Claim, deadline: Instant) -> Result<(), Fault> {
     let event = &claim.event;
     let context = RequestContext {

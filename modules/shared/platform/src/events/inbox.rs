@@ -14,6 +14,7 @@ use crate::prepared::prepared;
 ///
 /// # Errors
 /// The statement's.
+#[eshopz_crash::crash_points]
 pub async fn claim(conn: &mut AsyncPgConnection, listener: &str, event_id: EventId) -> Result<bool, DieselError> {
     let inserted = prepared(
         sql_query("INSERT INTO inbox (event_id, listener) VALUES ($1, $2) ON CONFLICT DO NOTHING")

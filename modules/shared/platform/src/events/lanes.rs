@@ -17,7 +17,7 @@ pub(super) struct Lanes {
 #[derive(Debug, Default)]
 struct Lane {
     waiting: VecDeque<Claim>,
-    running: usize,
+    running: Vec<Claim>,
     /// It was full, so that something may have been left unclaimed on its account.
     was_full: bool,
 }
@@ -36,9 +36,10 @@ impl Lanes {
     pub(super) fn take_startable(&mut self) -> (Vec<Claim>, bool) {
         let (mut startable, mut reopened) = (Vec::new(), false);
         for lane in self.lanes.values_mut() {
-            let free = self.width.saturating_sub(lane.running).min(lane.waiting.len());
-            lane.running += free;
+            let free = self.width.saturating_sub(lane.running.len()).min(lane.waiting.len());
+            let begun = startable.len();
             startable.extend(lane.waiting.drain(..free));
+            lane.running.extend(startable.iter().skip(begun).cloned());
             let full = lane.waiting.len() >= self.room;
             reopened |= lane.was_full && !full;
             lane.was_full = full;
@@ -46,10 +47,15 @@ impl Lanes {
         (startable, reopened)
     }
 
-    pub(super) fn ended(&mut self, listener: &str) {
-        if let Some(lane) = self.lanes.get_mut(listener) {
-            lane.running = lane.running.saturating_sub(1);
+    pub(super) fn ended(&mut self, claim: &Claim) {
+        if let Some(lane) = self.lanes.get_mut(&claim.listener) {
+            lane.running.retain(|running| !running.is(claim));
         }
+    }
+
+    /// What runs.
+    pub(super) fn running(&self) -> impl Iterator<Item = &Claim> {
+        self.lanes.values().flat_map(|lane| &lane.running)
     }
 
     /// Whether the lane takes more.
@@ -79,6 +85,7 @@ mod tests {
 
     use eshopz_kernel::{EventEnvelope, EventId};
 
+    use super::super::lease::Lease;
     use super::*;
 
     fn claim(listener: &str) -> Claim {
@@ -93,7 +100,7 @@ mod tests {
             event: Arc::new(event),
             listener: listener.to_owned(),
             attempts: 1,
-            claimed_at: tokio::time::Instant::now(),
+            lease: Lease::new(tokio::time::Instant::now(), std::time::Duration::from_secs(1)),
         }
     }
 
@@ -106,11 +113,13 @@ mod tests {
         lanes.push(claim("quick"));
         let (started, reopened) = lanes.take_startable();
         assert_eq!((started.len(), reopened), (3, false));
+        assert_eq!(lanes.running().count(), 3);
+        let slow: Vec<_> = started.iter().filter(|claim| claim.listener == "slow").collect();
         assert_eq!(lanes.open(), ["quick"]);
         assert!(!lanes.is_open("slow") && !lanes.all_full());
-        lanes.ended("slow");
+        lanes.ended(slow[0]);
         assert!(!lanes.take_startable().1);
-        lanes.ended("slow");
+        lanes.ended(slow[1]);
         let (started, reopened) = lanes.take_startable();
         assert_eq!((started.len(), reopened), (1, true));
         assert_eq!(lanes.open().len(), 2);

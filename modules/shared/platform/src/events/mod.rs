@@ -6,7 +6,7 @@
 //!   succeed become dead letters ([`dead`]) without holding up anything else.
 //! - A [`Listener`] calls [`inbox::claim`] in the transaction of its effect, so that a repetition has none.
 //! - Where a message service carries events, each goes to a [`topic`] once instead of to every listener.
-//! - [`health`] tells how far behind a module is and what is stuck; [`sweep`] removes what has served.
+//! - [`health`] tells how far behind a module is and what is stuck, [`lost`] helps what lost its deliveries; [`sweep`] removes what has served.
 //!
 //! Order between events is not promised: identity and commit order differ, and retries change it
 //! anyway. So nothing here reads "all after the last one seen", which would lose what commits late.
@@ -30,9 +30,12 @@
 pub mod dead;
 mod deliver;
 pub mod health;
+mod held;
 pub mod inbox;
 mod lanes;
+mod lease;
 mod listener;
+pub mod lost;
 pub mod outbox;
 mod pace;
 mod relay;

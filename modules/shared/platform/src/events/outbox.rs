@@ -15,6 +15,7 @@ use crate::prepared::prepared;
 ///
 /// # Errors
 /// The statement's, or a payload that is no JSON.
+#[eshopz_crash::crash_points]
 pub async fn publish<E: Event>(conn: &mut AsyncPgConnection, event: &E) -> Result<EventId, DieselError> {
     let payload = serde_json::to_value(event).map_err(|error| DieselError::SerializationError(Box::new(error)))?;
     let id = EventId::new();
@@ -41,6 +42,7 @@ pub async fn publish<E: Event>(conn: &mut AsyncPgConnection, event: &E) -> Resul
 ///
 /// # Errors
 /// The statement's, or a payload that is no JSON.
+#[eshopz_crash::crash_points]
 pub async fn publish_all<E: Event>(conn: &mut AsyncPgConnection, events: &[E]) -> Result<(), DieselError> {
     if events.is_empty() {
         return Ok(());

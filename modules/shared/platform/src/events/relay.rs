@@ -1,8 +1,9 @@
 //! The relay: finds a module's events and sees each to its listeners.
 //!
 //! Any number of them work on one outbox, one per process that has the module; rows are claimed with
-//! `FOR UPDATE SKIP LOCKED` and held by a lease, so a relay that dies is replaced by time. Nothing is
-//! delivered inside a database transaction. The task never ends by an error: it logs and tries again.
+//! `FOR UPDATE SKIP LOCKED` and held by a lease that is moved on while a listener works, so a relay that
+//! dies is replaced by time, and soon. Nothing is delivered inside a database transaction. The task never
+//! ends by an error: it logs and tries again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::deliver::{self, Ended, Outcome};
 use super::lanes::Lanes;
 use super::pace::{self, Pace};
-use super::{Subscriptions, Transport, health, rows, wake};
+use super::rows::{self, Claim};
+use super::{Subscriptions, Transport, health, held, wake};
 use crate::db::{Conn, Db, StoreError};
 use crate::jobs::stopped;
 
@@ -33,8 +35,10 @@ pub struct RelayConfig {
     pub poll_interval: Duration,
     /// Rows per statement.
     pub batch: u32,
-    /// How long a delivery is ours. A listener has at least 0.4 and at most 0.9 of it.
+    /// How long a delivery is ours without a sign of life: what a killed process held comes free after this.
     pub lease: Duration,
+    /// How long a listener may take. Its lease is moved on meanwhile.
+    pub handler_limit: Duration,
     /// After so many attempts a delivery is a dead letter.
     pub max_attempts: i32,
     /// Deliveries to one listener at once.
@@ -53,7 +57,8 @@ impl Default for RelayConfig {
         Self {
             poll_interval: Duration::from_secs(1),
             batch: 64,
-            lease: Duration::from_secs(30),
+            lease: Duration::from_secs(6),
+            handler_limit: Duration::from_secs(30),
             max_attempts: 12,
             concurrency: 8,
             retry_base: Duration::from_secs(1),
@@ -75,11 +80,13 @@ pub struct Relay {
     pub(super) ended: Vec<Ended>,
     pace: Pace,
     settle_at: Instant,
+    renew_at: Instant,
     /// When to look for deliveries that are due again. New events are looked for each time.
     due_at: Instant,
     measure_at: Instant,
 }
 
+#[eshopz_crash::crash_points]
 impl Relay {
     /// A relay for the outbox of `db`. `subscriptions` are all that the shop has, wherever they run.
     pub fn new(db: Db, transport: Arc<dyn Transport>, subscriptions: Subscriptions, config: RelayConfig) -> Self {
@@ -96,6 +103,7 @@ impl Relay {
             running: JoinSet::new(),
             ended: Vec::new(),
             settle_at: now,
+            renew_at: now,
             due_at: now,
             measure_at: now,
         }
@@ -131,6 +139,9 @@ impl Relay {
         while let Some(ended) = self.running.try_join_next() {
             self.note(ended);
         }
+        if self.renew_at <= Instant::now() {
+            self.renew().await?;
+        }
         if self.next_settlement().is_some_and(|at| at <= Instant::now()) {
             self.settle().await?;
         }
@@ -144,7 +155,7 @@ impl Relay {
     /// While all lanes are full there is nothing to claim for: it would only let leases run.
     fn next_turn(&self) -> Instant {
         let look = (!self.lanes.all_full()).then(|| self.pace.next());
-        [look, self.next_settlement()].into_iter().flatten().fold(self.measure_at, Instant::min)
+        [look, self.next_settlement(), Some(self.renew_at)].into_iter().flatten().fold(self.measure_at, Instant::min)
     }
 
     /// A batch is written down at once, less after a moment in which it can become one.
@@ -174,8 +185,7 @@ impl Relay {
     }
 
     async fn claim_due(&mut self, conn: &mut Conn) -> Result<usize, StoreError> {
-        let lease = self.config.lease.as_secs_f64();
-        let due = rows::claim_due(conn, &self.lanes.open(), lease, self.config.batch).await?;
+        let due = rows::claim_due(conn, &self.lanes.open(), self.config.lease, self.config.batch).await?;
         let count = due.len();
         let pause = if self.is_batch(count) { Duration::ZERO } else { self.config.poll_interval.min(DUE_EVERY) };
         self.due_at = Instant::now() + pause;
@@ -184,7 +194,7 @@ impl Relay {
     }
 
     async fn claim_new(&mut self, conn: &mut Conn) -> Result<usize, StoreError> {
-        let (lease, batch) = (self.config.lease.as_secs_f64(), self.config.batch);
+        let (lease, batch) = (self.config.lease, self.config.batch);
         let new = rows::fan_out(conn, &self.subscriptions, &self.lanes, lease, batch).await?;
         let count = new.events.len();
         for event in new.events {
@@ -205,7 +215,7 @@ impl Relay {
                 Arc::clone(&self.transport),
                 self.db.schema(),
                 claim,
-                self.config.lease,
+                self.config.handler_limit,
                 self.config.max_attempts,
             ));
         }
@@ -219,11 +229,28 @@ impl Relay {
     fn note(&mut self, ended: Result<Ended, JoinError>) {
         // An attempt catches the panics of its listener, so what cannot be joined was aborted by us.
         let Ok(ended) = ended else { return };
-        self.lanes.ended(&ended.claim.listener);
+        self.lanes.ended(&ended.claim);
         if self.ended.is_empty() {
             self.settle_at = Instant::now() + pace::SHORTEST;
         }
         self.ended.push(ended);
+    }
+
+    /// Moves the leases of what runs on. What is not ours any more is not, and its attempt ends by itself.
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        let asked = Instant::now();
+        self.renew_at = asked + self.config.lease / 4;
+        let old: Vec<Claim> = self.lanes.running().filter(|claim| claim.lease.wants_renewal()).cloned().collect();
+        if old.is_empty() {
+            return Ok(());
+        }
+        let renewed = held::renew(&mut *self.db.conn().await?, &old, self.config.lease).await?;
+        for claim in old {
+            if renewed.contains(&(claim.event.id.uuid(), claim.listener.clone())) {
+                claim.lease.renewed(asked);
+            }
+        }
+        Ok(())
     }
 
     async fn measure(&mut self) -> Result<(), StoreError> {
@@ -244,18 +271,29 @@ impl Relay {
     async fn wind_down(mut self) {
         let waiting = self.lanes.clear_waiting();
         self.ended.extend(waiting.into_iter().map(|claim| Ended { claim, outcome: Outcome::TooLate }));
-        let drain = self.config.drain;
-        let finish = async {
-            while let Some(ended) = self.running.join_next().await {
-                self.note(ended);
-            }
-        };
-        if timeout(drain, finish).await.is_err() {
+        if timeout(self.config.drain, self.finish()).await.is_err() {
             tracing::warn!(module = self.db.schema(), "deliveries cut short; they come again when their leases end");
         }
         // Without this note they are delivered once more when their leases end, which does no harm.
         if let Ok(Err(error)) = timeout(LAST_NOTE, self.settle()).await {
             tracing::warn!(module = self.db.schema(), %error, "the last deliveries could not be noted");
+        }
+    }
+
+    /// Waits for what runs, which keeps its leases until then.
+    async fn finish(&mut self) {
+        loop {
+            tokio::select! {
+                ended = self.running.join_next() => match ended {
+                    Some(ended) => self.note(ended),
+                    None => return,
+                },
+                () = sleep_until(self.renew_at) => {
+                    if let Err(error) = self.renew().await {
+                        tracing::warn!(module = self.db.schema(), %error, "leases could not be renewed");
+                    }
+                }
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::QueryableByName;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 use super::Subscriptions;
 use super::lanes::Lanes;
+use super::lease::Lease;
 use crate::prepared::prepared;
 
 /// A delivery that this relay may try until its lease is over.
@@ -32,7 +34,14 @@ pub(super) struct Claim {
     pub listener: String,
     /// Counting this one. It also tells our claim from a later one of another relay.
     pub attempts: i32,
-    pub claimed_at: Instant,
+    pub lease: Lease,
+}
+
+impl Claim {
+    /// Whether it is the same one, not a later claim of the same delivery.
+    pub fn is(&self, other: &Self) -> bool {
+        (self.event.id, self.attempts, &self.listener) == (other.event.id, other.attempts, &other.listener)
+    }
 }
 
 /// A delivery that failed.
@@ -73,16 +82,17 @@ struct Row {
 
 /// Takes new events, writes a delivery per listener, already claimed by us where the listener's lane is
 /// open, and marks an event without any listener as published.
+#[eshopz_crash::crash_points]
 pub(super) async fn fan_out(
     conn: &mut AsyncPgConnection,
     subscriptions: &Subscriptions,
     lanes: &Lanes,
-    lease: f64,
+    lease: Duration,
     batch: u32,
 ) -> QueryResult<FannedOut> {
     let (events, listeners): (Vec<&str>, Vec<&str>) = subscriptions.pairs().unzip();
     let open: Vec<bool> = listeners.iter().map(|listener| lanes.is_open(listener)).collect();
-    let claimed_at = Instant::now();
+    let asked = Instant::now();
     let rows: Vec<Row> = prepared(
         sql_query(
             "WITH fresh AS ( \
@@ -109,23 +119,24 @@ pub(super) async fn fan_out(
         .bind::<Array<Text>, _>(&events)
         .bind::<Array<Text>, _>(&listeners)
         .bind::<Array<Bool>, _>(&open)
-        .bind::<Double, _>(lease)
+        .bind::<Double, _>(lease.as_secs_f64())
         .bind::<BigInt, _>(i64::from(batch)),
     )
     .load(conn)
     .await?;
-    Ok(FannedOut { events: event_names(&rows), claims: claims(rows, claimed_at) })
+    Ok(FannedOut { events: event_names(&rows), claims: claims(rows, asked, lease) })
 }
 
 /// Claims deliveries that are due: after a failure, after the end of a lease, or left for later by
 /// [`fan_out`]. Those of listeners that this relay does not know are left to one that does.
+#[eshopz_crash::crash_points]
 pub(super) async fn claim_due(
     conn: &mut AsyncPgConnection,
     listeners: &[&str],
-    lease: f64,
+    lease: Duration,
     batch: u32,
 ) -> QueryResult<Vec<Claim>> {
-    let claimed_at = Instant::now();
+    let asked = Instant::now();
     let rows: Vec<Row> = prepared(
         sql_query(
             "WITH due AS ( \
@@ -146,12 +157,12 @@ pub(super) async fn claim_due(
              FROM claimed c JOIN outbox o ON o.id = c.event_id ORDER BY o.id",
         )
         .bind::<Array<Text>, _>(listeners)
-        .bind::<Double, _>(lease)
+        .bind::<Double, _>(lease.as_secs_f64())
         .bind::<BigInt, _>(i64::from(batch)),
     )
     .load(conn)
     .await?;
-    Ok(claims(rows, claimed_at))
+    Ok(claims(rows, asked, lease))
 }
 
 /// Removes deliveries that are done and marks events whose last one that was.
@@ -159,6 +170,7 @@ pub(super) async fn claim_due(
 /// `remaining` is counted down on the row itself, because two relays that end the last two deliveries
 /// of an event at the same moment would each still see the other's in a count. The rows are locked in
 /// the order of their ids, so that the two cannot wait for each other.
+#[eshopz_crash::crash_points]
 pub(super) async fn delivered(conn: &mut AsyncPgConnection, claims: &[Claim]) -> QueryResult<()> {
     let (events, listeners) = keys(claims.iter());
     prepared(
@@ -186,6 +198,7 @@ pub(super) async fn delivered(conn: &mut AsyncPgConnection, claims: &[Claim]) ->
 }
 
 /// Notes failures, unless another relay has claimed the delivery since.
+#[eshopz_crash::crash_points]
 pub(super) async fn failed(conn: &mut AsyncPgConnection, failures: &[Failure]) -> QueryResult<()> {
     let (events, listeners) = keys(failures.iter().map(|failure| &failure.claim));
     prepared(
@@ -210,26 +223,8 @@ pub(super) async fn failed(conn: &mut AsyncPgConnection, failures: &[Failure]) -
     Ok(())
 }
 
-/// Gives deliveries back that were claimed and never begun; they do not count as attempts.
-pub(super) async fn release(conn: &mut AsyncPgConnection, claims: &[Claim]) -> QueryResult<()> {
-    let (events, listeners) = keys(claims.iter());
-    prepared(
-        sql_query(
-            "UPDATE outbox_deliveries d SET attempts = d.attempts - 1, available_at = now() \
-             FROM unnest($1::uuid[], $2::text[], $3::int[]) AS k (event_id, listener, attempts) \
-             WHERE (d.event_id, d.listener, d.attempts) = (k.event_id, k.listener, k.attempts) \
-             AND d.event_id = ANY ($1)",
-        )
-        .bind::<Array<SqlUuid>, _>(events)
-        .bind::<Array<Text>, _>(listeners)
-        .bind::<Array<Integer>, _>(claims.iter().map(|claim| claim.attempts).collect::<Vec<_>>()),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-fn keys<'a>(claims: impl Iterator<Item = &'a Claim>) -> (Vec<Uuid>, Vec<&'a str>) {
+/// Of claims, what a statement takes them by.
+pub(super) fn keys<'a>(claims: impl Iterator<Item = &'a Claim>) -> (Vec<Uuid>, Vec<&'a str>) {
     claims.map(|claim| (claim.event.id.uuid(), claim.listener.as_str())).unzip()
 }
 
@@ -239,7 +234,7 @@ fn event_names(rows: &[Row]) -> Vec<String> {
 }
 
 /// The rows that are claimed, those of one event sharing its envelope.
-fn claims(rows: Vec<Row>, claimed_at: Instant) -> Vec<Claim> {
+fn claims(rows: Vec<Row>, asked: Instant, lease: Duration) -> Vec<Claim> {
     let mut events: HashMap<Uuid, Arc<EventEnvelope>> = HashMap::new();
     let mut claims = Vec::with_capacity(rows.len());
     for row in rows {
@@ -253,7 +248,7 @@ fn claims(rows: Vec<Row>, claimed_at: Instant) -> Vec<Claim> {
                 traceparent: row.traceparent,
             })
         });
-        claims.push(Claim { event: Arc::clone(event), listener, attempts, claimed_at });
+        claims.push(Claim { event: Arc::clone(event), listener, attempts, lease: Lease::new(asked, lease) });
     }
     claims
 }

@@ -1,6 +1,7 @@
 //! Writing down how attempts ended: done, to be tried again, dead, or never begun.
 
 use super::deliver::Outcome;
+use super::held;
 use super::relay::Relay;
 use super::rows::{self, Claim, Failure};
 use crate::db::StoreError;
@@ -8,6 +9,7 @@ use crate::db::StoreError;
 /// What is kept of a failure's text.
 const ERROR_LENGTH: usize = 2_000;
 
+#[eshopz_crash::crash_points]
 impl Relay {
     /// Writes down how attempts ended; on an error they are kept for the next time.
     pub(super) async fn settle(&mut self) -> Result<(), StoreError> {
@@ -30,7 +32,7 @@ impl Relay {
             rows::failed(&mut conn, &failures).await?;
         }
         if !late.is_empty() {
-            rows::release(&mut conn, &late).await?;
+            held::release(&mut conn, &late).await?;
             self.look_for_due();
         }
         delivered.iter().for_each(|claim| self.count(claim, "delivered"));

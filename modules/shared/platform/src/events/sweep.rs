@@ -42,6 +42,7 @@ pub struct Swept {
 ///
 /// # Errors
 /// A statement's; what was removed before stays removed.
+#[eshopz_crash::crash_points]
 pub async fn expired(conn: &mut AsyncPgConnection, retention: &Retention) -> Result<Swept, DieselError> {
     let now = Utc::now();
     // Event ids begin with their time, so that the primary key finds the old ones. The column decides:
@@ -61,6 +62,7 @@ pub async fn expired(conn: &mut AsyncPgConnection, retention: &Retention) -> Res
     })
 }
 
+#[eshopz_crash::crash_points]
 async fn in_batches(
     conn: &mut AsyncPgConnection,
     delete: &'static str,

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
+use eshopz_testkit::load::body::{adds_up, amount, array};
+use eshopz_testkit::load::{Call, Dice, Shelf};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::Mix;
-use crate::client::{Call, Client, Reply};
-use crate::dice::Dice;
-use crate::shelf::Shelf;
+use crate::client::{Answer, Client};
 
 /// One in so many requests of [`Mix::Shop`] is a step to an order.
 const STEP_IN: usize = 20;
@@ -189,7 +189,7 @@ impl Buyer {
         check(right, operation, "is not what was asked for", &body)
     }
 
-    async fn expect(&self, call: Call<'_>, status: u16) -> Outcome<Reply> {
+    async fn expect(&self, call: Call<'_>, status: u16) -> Outcome<Answer> {
         let operation = call.operation;
         let reply = self.client.call(call).await.map_err(|why| Setback::Wrong(operation, why))?;
         check(reply.status == status, operation, &format!("is {} and not {status}", reply.status), &reply.body)?;
@@ -197,7 +197,7 @@ impl Buyer {
     }
 
     /// Asks for something that others may have bought up.
-    async fn in_stock(&self, call: Call<'_>, variants: &[&str]) -> Outcome<Reply> {
+    async fn in_stock(&self, call: Call<'_>, variants: &[&str]) -> Outcome<Answer> {
         let operation = call.operation;
         let reply = self.client.call(call).await.map_err(|why| Setback::Wrong(operation, why))?;
         if reply.status == 409 && reply.body["code"] == "insufficient_stock" {
@@ -215,26 +215,4 @@ fn check(right: bool, operation: &'static str, what: &str, body: &Value) -> Outc
 fn text(operation: &'static str, body: &Value, field: &str) -> Outcome<String> {
     let found = body.get(field).and_then(Value::as_str).map(str::to_owned);
     found.ok_or_else(|| Setback::Wrong(operation, format!("the answer has no {field}: {body}")))
-}
-
-fn array(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-/// Of money.
-fn amount(value: &Value) -> i64 {
-    value["amount"].as_i64().unwrap_or(-1)
-}
-
-/// Whether lines and totals of a cart or order agree.
-fn adds_up(body: &Value) -> bool {
-    let totals = &body["totals"];
-    let line = |item: &Value| {
-        let total = item["quantity"].as_i64().unwrap_or(0).saturating_mul(amount(&item["unit_price"]));
-        (total == amount(&item["line_total"])).then_some(total)
-    };
-    let sum = array(&body["items"]).iter().map(line).try_fold(0_i64, |sum, line| sum.checked_add(line?));
-    let subtotal = amount(&totals["subtotal"]);
-    let added = subtotal - amount(&totals["discount"]) + amount(&totals["shipping"]) + amount(&totals["tax"]);
-    sum == Some(subtotal) && added == amount(&totals["total"])
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
+use eshopz_testkit::load::{Call, Http};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -14,27 +14,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How long a request is tried again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A request.
-#[derive(Debug)]
-pub struct Call<'a> {
-    /// How the tally names it.
-    pub operation: &'static str,
-    pub method: Method,
-    pub path: String,
-    pub headers: &'a [(&'static str, &'a str)],
-    pub body: Option<Value>,
-}
-
-impl Call<'static> {
-    /// Of what anybody may read.
-    pub const fn get(operation: &'static str, path: String) -> Self {
-        Self { operation, method: Method::GET, path, headers: &[], body: None }
-    }
-}
-
 /// An answer other than a 503.
 #[derive(Debug)]
-pub struct Reply {
+pub struct Answer {
     pub status: u16,
     pub body: Value,
     /// Whether it took more than one request, any of which may have had its effect.
@@ -44,8 +26,7 @@ pub struct Reply {
 /// The way to the shop, and the tally of what was asked.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    base: String,
+    pub http: Http,
     pub tally: RefCell<Tally>,
 }
 
@@ -55,59 +36,33 @@ impl Client {
     /// # Errors
     /// When the address is none.
     pub fn new(base: &str) -> Result<Self, String> {
-        reqwest::Url::parse(base).map_err(|error| format!("{base}: {error}"))?;
-        let http = reqwest::Client::builder().http1_only().timeout(LIMIT).no_proxy().build();
-        let http = http.map_err(|error| error.to_string())?;
-        Ok(Self { http, base: base.to_owned(), tally: RefCell::default() })
+        Ok(Self { http: Http::new(base, LIMIT)?, tally: RefCell::default() })
     }
 
     /// Asks, and asks again while the answer is a clean 503.
     ///
     /// # Errors
     /// When there is no answer, or only 503s for too long.
-    pub async fn call(&self, call: Call<'_>) -> Result<Reply, String> {
+    pub async fn call(&self, call: Call<'_>) -> Result<Answer, String> {
         let began = Instant::now();
         let mut repeated = false;
         loop {
-            let (status, pause, body) = self.once(&call).await?;
+            let asked = Instant::now();
+            let reply = self.http.once(&call).await?;
+            self.tally.borrow_mut().answered(call.operation, reply.status, asked.elapsed());
+            let (status, body) = (reply.status, reply.body);
             if status != 503 {
                 if repeated {
                     self.tally.borrow_mut().mended += 1;
                 }
-                return Ok(Reply { status, body, repeated });
+                return Ok(Answer { status, body, repeated });
             }
-            let pause = pause.ok_or_else(|| format!("503 without Retry-After: {body}"))?;
+            let pause = reply.pause.ok_or_else(|| format!("503 without Retry-After: {body}"))?;
             if began.elapsed() > PATIENCE {
                 return Err(format!("still 503 after {} s: {body}", PATIENCE.as_secs()));
             }
             repeated = true;
             sleep(pause).await;
         }
-    }
-
-    async fn once(&self, call: &Call<'_>) -> Result<(u16, Option<Duration>, Value), String> {
-        let mut request = self.http.request(call.method.clone(), format!("{}{}", self.base, call.path));
-        for (name, value) in call.headers {
-            request = request.header(*name, *value);
-        }
-        if let Some(body) = &call.body {
-            request = request.json(body);
-        }
-        let began = Instant::now();
-        let response = request.send().await.map_err(|error| whole(&error))?;
-        let status = response.status().as_u16();
-        let pause = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-        let text = response.bytes().await.map_err(|error| whole(&error))?;
-        self.tally.borrow_mut().answered(call.operation, status, began.elapsed());
-        let body = serde_json::from_slice(&text).map_err(|error| format!("{status}, which is no JSON: {error}"))?;
-        Ok((status, pause.map(Duration::from_secs), body))
-    }
-}
-
-/// An error with what caused it.
-fn whole(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", whole(source)),
-        None => error.to_string(),
     }
 }

@@ -7,8 +7,6 @@
 
 mod buyer;
 mod client;
-mod dice;
-mod shelf;
 mod tally;
 
 use std::process::ExitCode;
@@ -16,11 +14,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
+use eshopz_testkit::load::Shelf;
 use tokio::task::LocalSet;
 
 use self::buyer::Buyer;
 use self::client::Client;
-use self::shelf::Shelf;
 use self::tally::Tally;
 
 /// Drives a shop and checks every answer; exits with 1 when one was wrong.
@@ -68,9 +66,7 @@ async fn main() -> ExitCode {
 
 async fn drive(args: &Args) -> Result<Tally, String> {
     let client = Rc::new(Client::new(args.base.trim_end_matches('/'))?);
-    let shelf = Rc::new(Shelf::read(&client).await?);
-    // What was asked in preparation does not count.
-    client.tally.replace(Tally::default());
+    let shelf = Rc::new(Shelf::read(&client.http).await?);
     let began = Instant::now();
     let until = began + Duration::from_secs(args.seconds);
     let workers: Vec<_> = (1..=u64::from(args.workers))

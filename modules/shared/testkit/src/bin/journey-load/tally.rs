@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use eshopz_testkit::load::figures::{percentile, round};
 use serde_json::{Value, json};
 
 /// Wrong answers that are shown in full.
@@ -138,15 +139,4 @@ impl Tally {
         }
         whole
     }
-}
-
-/// In milliseconds, of microseconds in order; 0 of none.
-fn percentile(sorted: &[u64], percent: usize) -> f64 {
-    let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-    let micros = sorted.get(rank).copied().unwrap_or(0);
-    round(f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1_000.0)
-}
-
-fn round(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }

@@ -1,11 +1,11 @@
 //! What there is to buy, read from the shop at the start.
+#![allow(clippy::indexing_slicing, reason = "JSON that is read has Null for what is not there")]
 
 use std::cell::Cell;
 
 use serde_json::Value;
 
-use crate::client::{Call, Client};
-use crate::dice::Dice;
+use super::{Call, Dice, Http};
 
 /// Pages of the catalogue that are read at most.
 const PAGES: usize = 50;
@@ -40,11 +40,11 @@ impl Shelf {
     ///
     /// # Errors
     /// When the shop has too little to sell, or cannot be read.
-    pub async fn read(client: &Client) -> Result<Self, String> {
+    pub async fn read(http: &Http) -> Result<Self, String> {
         let mut shelf = Self { products: Vec::new(), lines: Vec::new() };
         let mut path = "/api/v1/products?limit=100".to_owned();
         for _ in 0..PAGES {
-            let page = client.call(Call::get("GET /products", path)).await?;
+            let page = http.once(&Call::get("GET /products", path)).await?;
             let Some(items) = page.body["items"].as_array() else {
                 return Err(format!("GET /products answers {} {}", page.status, page.body));
             };
@@ -73,6 +73,7 @@ impl Shelf {
     }
 
     /// Takes one of a variant other than `but`; none when all is sold.
+    #[must_use]
     pub fn take(&self, dice: &mut Dice, but: Option<&str>) -> Option<&Line> {
         let from = dice.below(self.lines.len());
         let (before, after) = self.lines.split_at_checked(from)?;
@@ -88,6 +89,7 @@ impl Shelf {
     }
 
     /// Any product.
+    #[must_use]
     pub fn look(&self, dice: &mut Dice) -> Option<&Product> {
         self.products.get(dice.below(self.products.len()))
     }

@@ -5,6 +5,7 @@
 pub struct Dice(u64);
 
 impl Dice {
+    #[must_use]
     pub const fn new(seed: u64) -> Self {
         // Small seeds begin alike; this spreads them, and is never 0.
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
