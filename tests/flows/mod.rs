@@ -14,13 +14,20 @@ mod catalogue;
 mod catalogue_files;
 mod conditional;
 mod journey;
+mod lifecycle;
 mod payments;
 mod process;
 mod races;
+mod races_crossed;
+mod races_lifecycle;
+mod races_twins;
+mod repair;
+mod returns;
 mod revocation;
 mod settings;
 mod stopping;
 mod verify;
+mod verify_at_scale;
 
 /// A flow by its name.
 pub struct Flow {
@@ -64,6 +71,10 @@ flows! {
     journey::guest_to_customer_to_delivered,
     journey::guest_to_shipped,
     journey::history_is_ones_own,
+    lifecycle::an_ordered_cart_goes_nowhere_else,
+    lifecycle::lines_are_cancelled_one_after_the_other,
+    lifecycle::the_last_line_cancels_the_order,
+    lifecycle::twins_cancel_a_line_once,
     payments::a_bank_that_asks_back,
     payments::webhooks_in_any_number,
     races::carts_in_opposite_order_do_not_deadlock,
@@ -71,6 +82,9 @@ flows! {
     races::one_cart_makes_one_order_under_many_keys,
     races::two_hundred_buyers_for_ten,
     races::two_refunds_never_exceed_the_capture,
+    returns::a_return_is_accepted_and_refunded,
+    returns::a_return_is_rejected_and_asked_for_again,
+    returns::returns_race_and_nothing_comes_back_twice,
     revocation::a_changed_password_ends_the_other_sessions,
     revocation::a_disabled_account_is_out,
     revocation::a_role_taken_away_is_gone,

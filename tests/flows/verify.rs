@@ -21,7 +21,7 @@ const PLANTS: [(&str, &str); 12] = [
     ("order_payment", "UPDATE payments.payments SET amount_minor = amount_minor + 1"),
 ];
 
-async fn shop_with_history() -> Server {
+pub(super) async fn shop_with_history() -> Server {
     let shop = Server::start(&[]).await;
     let admin = shop.admin().await;
     let shirt = shop.product(&admin, "Linen Shirt", 4_900, 10).await;
@@ -107,7 +107,7 @@ async fn restore(owner: &mut tokio_postgres::Client, tables: &[String]) {
     }
 }
 
-async fn drop_checks(owner: &mut tokio_postgres::Client) {
+pub(super) async fn drop_checks(owner: &mut tokio_postgres::Client) {
     let constraints = owner
         .query(
             "SELECT conrelid::regclass::text, conname FROM pg_constraint \
