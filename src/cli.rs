@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{admin, catalog, events, keys, migrate, openapi, seed, serve, verify};
+use crate::commands::{admin, catalog, events, keys, migrate, openapi, payments, seed, serve, verify};
 use crate::config::{DatabaseArgs, RuntimeArgs, ServeArgs, ShopArgs};
 use crate::secrets::{self, Fetched};
 use crate::{config, modules, telemetry};
@@ -74,12 +74,13 @@ pub enum Command {
         #[command(subcommand)]
         action: events::EventsCommand,
     },
-    /// Check that the books balance: stock, reservations, payments, orders, events.
-    Verify {
-        /// Print the report as JSON.
-        #[arg(long, env = "ESHOPZ_JSON")]
-        json: bool,
+    /// Settle payments with the gateway, and compare its books with ours.
+    Payments {
+        #[command(subcommand)]
+        action: payments::PaymentsCommand,
     },
+    /// Check that the books balance: stock, reservations, payments, orders, events.
+    Verify(verify::VerifyArgs),
     /// Print the effective configuration, secrets hidden.
     Config,
 }
@@ -130,7 +131,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys { action } => keys::run(action, &settings).await?,
         Command::Seed { action } => seed::run(action, &settings).await?,
         Command::Events { action } => events::run(action, &settings).await?,
-        Command::Verify { json } => return verify::run(json, &settings).await,
+        Command::Payments { action } => return payments::run(action, &settings).await,
+        Command::Verify(args) => return verify::run(args, &settings).await,
         Command::Config => {
             let described = config::describe(&settings.database, &settings.runtime, &settings.shop);
             say!("{}", serde_json::to_string_pretty(&secrets::annotated(described, &settings))?);

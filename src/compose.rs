@@ -10,7 +10,9 @@ use eshopz_cart::{CartDeps, CartModule, CartSettings};
 use eshopz_cart_api::CartApi;
 use eshopz_kernel::{Fault, Role, SessionId};
 use eshopz_order::{OrderDeps, OrderModule, OrderSettings};
-use eshopz_payment::{CaptureMode, Gateway, PaymentDeps, PaymentModule, PaymentSettings, SandboxGateway};
+use eshopz_payment::{
+    CaptureMode, Gateway, PaymentDeps, PaymentModule, PaymentSettings, SandboxGateway, StripeGateway,
+};
 use eshopz_payment_api::PaymentApi;
 use eshopz_platform::auth::{Authenticator, Identity, PublicKey, SessionCopies, session_copies};
 use eshopz_platform::books::Report;
@@ -168,10 +170,15 @@ fn cart_module(db: Db, products: Arc<dyn ProductApi>, settings: &Settings) -> Ca
     })
 }
 
-fn payment_module(db: Db, settings: &Settings) -> anyhow::Result<PaymentModule> {
+/// The payment module by itself.
+///
+/// # Errors
+/// When a setting of the gateway is missing.
+pub fn payment_module(db: Db, settings: &Settings) -> anyhow::Result<PaymentModule> {
     let runtime = &settings.runtime;
     let gateway: Arc<dyn Gateway> = match wrong_call(runtime.gateway())? {
         PaymentGateway::Sandbox => Arc::new(SandboxGateway::new(db.clone())),
+        PaymentGateway::Stripe => Arc::new(StripeGateway::new(wrong_call(runtime.stripe())?)?),
     };
     Ok(PaymentModule::new(PaymentDeps {
         db,

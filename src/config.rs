@@ -9,6 +9,7 @@ mod runtime;
 mod secret_source;
 mod serve;
 mod shop;
+mod stripe;
 mod tax;
 
 pub use database::DatabaseArgs;

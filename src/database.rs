@@ -7,7 +7,7 @@ use eshopz_platform::embedded::{Embedded, EmbeddedConfig};
 use eshopz_platform::migrate::{Migrator, Progress};
 use tokio_postgres::NoTls;
 
-use crate::cli::{Settings, WrongCall};
+use crate::cli::{Settings, WrongCall, wrong_call};
 use crate::migrations;
 use crate::modules::Module;
 
@@ -26,11 +26,12 @@ impl Database {
     /// Finds the database; starts or joins the private server when no URL is set.
     ///
     /// # Errors
-    /// In production without a URL, or when the private server does not start.
+    /// When a URL cannot be read, in production without one, or when the private server does not start.
     pub async fn open(settings: &Settings, modules: &[Module]) -> anyhow::Result<Self> {
         let args = &settings.database;
         let opened = |embedded| Self { settings: settings.clone(), modules: modules.to_vec(), embedded };
         if args.is_external(modules) {
+            wrong_call(modules.iter().try_for_each(|module| Ok(args.config(*module, None)?.check()?)))?;
             return Ok(opened(None));
         }
         if settings.runtime.is_production() {

@@ -29,17 +29,16 @@ impl Carriers {
     /// When a listener waits for what nobody publishes.
     pub async fn new(shop: &Shop, neighbours: &Neighbours, settings: &Settings) -> anyhow::Result<Self> {
         match settings.runtime.events {
-            EventTransport::Local => Ok(Self::direct(shop, neighbours)),
+            EventTransport::Local => Ok(Self::direct(shop, neighbours, &subscriptions(settings)?)),
             EventTransport::Sns => Self::by_sns(shop, settings).await,
         }
     }
 
-    fn direct(shop: &Shop, neighbours: &Neighbours) -> Self {
+    fn direct(shop: &Shop, neighbours: &Neighbours, subscriptions: &Subscriptions) -> Self {
         let here = LocalTransport::new(shop.listeners().into_iter().flat_map(|(_, listeners)| listeners));
         let direct = Arc::new(WireTransport::new(here, neighbours.all()));
         let transport = Arc::new(topic::FromTopic::new(direct, modules::subscriptions()));
-        let subscriptions = topic::without_topic(modules::subscriptions());
-        Self { relays: relays(shop, transport, &subscriptions, &RelayConfig::default()), consumers: Vec::new() }
+        Self { relays: relays(shop, transport, subscriptions, &RelayConfig::default()), consumers: Vec::new() }
     }
 
     /// Those of `--events sns`, also for who wants to empty the queues.
@@ -50,7 +49,7 @@ impl Carriers {
         let sdk = sdk_config().await;
         let topology = Arc::new(topology(settings)?);
         let transport = Arc::new(SnsTransport::new(&sdk, Arc::clone(&topology)));
-        let subscriptions = topic::subscriptions(&topology.events(), &modules::subscriptions());
+        let subscriptions = subscriptions(settings)?;
         let consumer = |(module, listeners): (Module, Vec<Arc<dyn Listener>>)| {
             SqsConsumer::new(&sdk, &topology, module.name(), listeners, ConsumerConfig::new(topology.max_receives))
         };
@@ -70,6 +69,18 @@ fn relays(
         Relay::new(db.clone(), Arc::clone(&transport), subscriptions.clone(), config.clone())
     };
     shop.pools().iter().map(|(_, db)| relay(db)).collect()
+}
+
+/// Who an event goes to in this shop: its listeners, or the topic.
+///
+/// # Errors
+/// When a listener waits for what nobody publishes.
+pub fn subscriptions(settings: &Settings) -> anyhow::Result<Subscriptions> {
+    let listeners = modules::subscriptions();
+    match settings.runtime.events {
+        EventTransport::Local => Ok(topic::without_topic(listeners)),
+        EventTransport::Sns => Ok(topic::subscriptions(&topology(settings)?.events(), &listeners)),
+    }
 }
 
 /// The topics and queues that the shop needs.

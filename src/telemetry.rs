@@ -45,6 +45,7 @@ fn is_talkative(target: &str) -> bool {
 /// When a recorder is installed already.
 pub fn record_metrics() -> anyhow::Result<PrometheusHandle> {
     let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &DURATION_BUCKETS)?;
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &DURATION_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full("eshopz_events_lag_seconds".to_owned()), &DURATION_BUCKETS)?;
     Ok(builder.install_recorder()?)
 }

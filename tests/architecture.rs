@@ -75,11 +75,14 @@ fn modules_depend_on_contracts_and_never_on_implementations() {
         let allowed = |dependency: &str| match name {
             "" | "testkit" => true,
             "kernel" => false,
-            "platform" => dependency == "kernel",
+            "platform" => matches!(dependency, "kernel" | "crash"),
+            "crash" => dependency == "crash-macro",
+            "crash-macro" => dependency == "crash-points",
+            "crash-points" => false,
             "aws" => matches!(dependency, "kernel" | "platform"),
             api if api.ends_with("-api") => dependency == "kernel",
             _ => {
-                matches!(dependency, "kernel" | "platform")
+                matches!(dependency, "kernel" | "platform" | "crash")
                     || dependency.strip_suffix("-api").is_some_and(|module| modules.contains(module))
             }
         };

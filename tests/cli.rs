@@ -4,12 +4,13 @@ use crate::support::{run, text};
 
 #[test]
 fn wrong_calls_exit_with_two() {
-    let calls: [&[&str]; 6] = [
+    let calls: [&[&str]; 7] = [
         &["serve", "--modules", "nonsense"],
         &["serve", "--listen", "nowhere"],
         &["serve", "--listen", "127.0.0.1:65000"],
         &["serve", "--tax-rates", "DE"],
         &["serve", "--env", "production", "--payment-gateway", "sandbox"],
+        &["serve", "--payment-gateway", "stripe", "--webhook-secret", "whsec_1"],
         &["migrate", "sideways"],
     ];
     for call in calls {
@@ -29,6 +30,7 @@ fn help_names_every_variable() {
         "ESHOPZ_EVENTS",
         "ESHOPZ_SECRETS",
         "ESHOPZ_PAYMENT_GATEWAY",
+        "ESHOPZ_STRIPE_SECRET_KEY",
         "ESHOPZ_RATE_LIMIT",
         "ESHOPZ_LISTEN",
         "ESHOPZ_MODULES",

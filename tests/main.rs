@@ -12,8 +12,11 @@
 mod architecture;
 mod cli;
 mod conformance;
+mod crash;
 mod documents;
+mod faults;
 mod flows;
+mod reconciling;
 mod schema;
 mod secrets;
 mod startup;

@@ -46,7 +46,7 @@ fn a_wrong_selection_is_one_line_before_a_port_is_bound() {
         [0, 1_000, 6_000].map(|above| TcpListener::bind(("127.0.0.1", port + above)).unwrap()).into();
     let listen = format!("127.0.0.1:{port}");
     let back = format!("http://127.0.0.1:{}", port + 1_000);
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["--modules", "cart,basket"], "`basket` is no module"),
         (&["--modules", ","], "name at least one module"),
         (&["--modules", "order", "--product-url", ""], "order calls product, which does not run in this process"),
@@ -55,6 +55,12 @@ fn a_wrong_selection_is_one_line_before_a_port_is_bound() {
         (&["--modules", "cart", "--user-url", &back], "leads back to this process"),
         (&["--modules", "cart", "--env", "production"], "set ESHOPZ_USER_URL"),
         (&["--redis-url", "redis//:secret@nowhere"], "ESHOPZ_REDIS_URL is no address"),
+        (
+            &["--database-url", "postgres://me:secret@here:port/shop"],
+            "the database URL is not valid: invalid value for",
+        ),
+        (&["--order-database-url", "me:secret@here"], "the database URL is not valid"),
+        (&["--database-reader-url", "postgres://me:secret@[/"], "the database reader URL is not valid"),
     ];
     for (arguments, words) in cases {
         let mut all = vec!["serve", "--listen", &listen];

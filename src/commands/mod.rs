@@ -6,6 +6,7 @@ pub mod events;
 pub mod keys;
 pub mod migrate;
 pub mod openapi;
+pub mod payments;
 pub mod progress;
 pub mod seed;
 pub mod serve;

@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::background::Background;
 use crate::cli::{Settings, wrong_call};
 use crate::compose::{Shop, compose, redis};
-use crate::config::{Addresses, EventTransport, Neighbourhood, ServeArgs};
+use crate::config::{Addresses, EventTransport, Neighbourhood, PaymentGateway, ServeArgs};
 use crate::database::Database;
 use crate::events::Carriers;
 use crate::modules::Module;
@@ -63,8 +63,8 @@ fn plan(args: ServeArgs, settings: Settings) -> anyhow::Result<Plan> {
         delivers_events: settings.runtime.events == EventTransport::Local,
         is_production: settings.runtime.is_production(),
     })?;
-    if selected.contains(&Module::Payment) {
-        settings.runtime.gateway()?;
+    if selected.contains(&Module::Payment) && settings.runtime.gateway()? == PaymentGateway::Stripe {
+        settings.runtime.stripe()?;
     }
     // Only whether its address can be read.
     redis(&settings)?;

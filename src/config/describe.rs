@@ -34,6 +34,8 @@ pub fn describe(database: &DatabaseArgs, runtime: &RuntimeArgs, shop: &ShopArgs)
             "capture": format!("{:?}", runtime.payment_capture).to_lowercase(),
             "gateway_timeout_ms": runtime.gateway_timeout_ms,
             "webhook_secret": "***",
+            "stripe_secret_key": runtime.stripe_secret_key.as_ref().map(|_| "***"),
+            "stripe_url": runtime.stripe_url,
         },
         "rate_limit": { "on": runtime.limits_clients(), "per_minute": runtime.rate_limit_per_minute },
         "shop": {

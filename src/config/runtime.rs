@@ -17,6 +17,8 @@ pub enum Environment {
 pub enum PaymentGateway {
     /// Plays Stripe's test methods; no money moves.
     Sandbox,
+    /// Stripe.
+    Stripe,
 }
 
 /// How events travel between modules.
@@ -84,6 +86,20 @@ pub struct RuntimeArgs {
     /// Milliseconds after which a gateway's silence counts as an unknown outcome.
     #[arg(long, env = "ESHOPZ_GATEWAY_TIMEOUT_MS", default_value_t = 5_000, global = true, hide_short_help = true)]
     pub gateway_timeout_ms: u64,
+
+    /// Stripe's secret key, `sk_…` or `rk_…`.
+    #[arg(long, env = "ESHOPZ_STRIPE_SECRET_KEY", hide_env_values = true, global = true, hide_short_help = true)]
+    pub stripe_secret_key: Option<Hidden>,
+
+    /// Where Stripe's API is.
+    #[arg(
+        long,
+        env = "ESHOPZ_STRIPE_URL",
+        default_value = "https://api.stripe.com",
+        global = true,
+        hide_short_help = true
+    )]
+    pub stripe_url: String,
 
     /// Signs the gateway's webhooks; the sandbox's have a well-known one.
     #[arg(long, env = "ESHOPZ_WEBHOOK_SECRET", hide_env_values = true, global = true, hide_short_help = true)]

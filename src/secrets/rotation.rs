@@ -14,6 +14,7 @@ use eshopz_user::UserModule;
 
 use crate::cli::Settings;
 use crate::compose::Shop;
+use crate::config::PaymentGateway;
 use crate::modules::Module;
 
 /// A part of the process that takes new secrets.
@@ -45,6 +46,7 @@ pub fn all(shop: &Shop, keys: &ServiceKeys) -> Vec<Box<dyn Rotation>> {
     }
     if let Some(payment) = &shop.payment {
         all.push(Box::new(Webhooks(payment.clone())));
+        all.push(Box::new(GatewayKey(payment.clone())));
     }
     all
 }
@@ -183,6 +185,29 @@ impl Rotation for Webhooks {
 
     async fn apply(&mut self, _before: &Settings, after: &Settings) -> anyhow::Result<()> {
         self.0.replace_webhook_secret(after.runtime.webhook_secret().to_owned());
+        Ok(())
+    }
+}
+
+/// What the gateway is called with. Whoever makes a new one at Stripe lets the old one live for a while.
+struct GatewayKey(PaymentModule);
+
+impl fmt::Debug for GatewayKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GatewayKey")
+    }
+}
+
+#[async_trait]
+impl Rotation for GatewayKey {
+    fn part(&self) -> &'static str {
+        "gateway key"
+    }
+
+    async fn apply(&mut self, _before: &Settings, after: &Settings) -> anyhow::Result<()> {
+        if after.runtime.payment_gateway == Some(PaymentGateway::Stripe) {
+            self.0.replace_gateway_key(after.runtime.stripe_key()?);
+        }
         Ok(())
     }
 }

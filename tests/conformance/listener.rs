@@ -38,6 +38,8 @@ async fn nobody_gets_in_without_a_token() {
     assert_eq!(ask("user", "/internal/v1/user/verifying_keys").await, 200);
     assert_eq!(ask("product", "/internal/v1/user/verifying_keys").await, 401);
     assert_eq!(ask("order", "/internal/v1/order/nothing").await, 503);
+    // What cannot be read is refused as such, and is no accident of the listener's.
+    assert_eq!(ask("user", "/internal/v1/user/user").await, 400);
     away.listener.stop().await;
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use eshopz_kernel::{Currency, FaultKind, Money, OrderId, PaymentId, UserId};
-use eshopz_payment_api::{CreatePayment, PaymentApi, PaymentStatus};
+use eshopz_kernel::{Currency, FaultKind, Money, OrderId, PaymentId, RefundId, UserId};
+use eshopz_payment_api::{CreatePayment, PaymentApi, PaymentStatus, RefundPayment, RefundStatus};
 
 use super::{Record, World, here_and_away};
 
@@ -13,6 +13,7 @@ async fn suite(api: Arc<dyn PaymentApi>, _: &World) -> Record {
     let mut record = Record::default();
     making(&*api, &mut record).await;
     paying(&*api, &mut record).await;
+    refunding(&*api, &mut record).await;
     undoing(&*api, &mut record).await;
     finding(&*api, &mut record).await;
     record
@@ -73,6 +74,35 @@ async fn paying(api: &dyn PaymentApi, record: &mut Record) {
     }
     let fault = record.note("no payment", api.confirm(PaymentId::new(), "pm_card_visa").await).unwrap_err();
     assert_eq!(fault.kind, FaultKind::NotFound);
+}
+
+async fn refunding(api: &dyn PaymentApi, record: &mut Record) {
+    let (paid, unpaid) = (api.create(command(100)).await.unwrap(), api.create(command(100)).await.unwrap());
+    api.confirm(paid.id, "pm_card_visa").await.unwrap();
+    let wish = |order_id, amount| RefundPayment {
+        order_id,
+        refund_id: RefundId::new(),
+        amount: usd(amount),
+        reason: Some("one was broken — 心\0\n".to_owned()),
+    };
+    let part = wish(paid.order_id, 60);
+    for _ in 0..3 {
+        let done = record.note("refund a part", api.refund(part.clone()).await).unwrap();
+        assert_eq!((done.id, done.status, done.amount), (part.refund_id, RefundStatus::Succeeded, usd(60)));
+    }
+    let other = RefundPayment { amount: usd(10), ..part };
+    for (name, wish, kind, code) in [
+        ("another of the same id", other, FaultKind::Conflict, "refund_exists"),
+        ("more than is left", wish(paid.order_id, 41), FaultKind::Conflict, "refund_exceeds_captured"),
+        ("of nothing paid", wish(unpaid.order_id, 1), FaultKind::Conflict, "payment_not_refundable"),
+        ("of no order", wish(OrderId::new(), 1), FaultKind::NotFound, "not_found"),
+        ("nothing", wish(paid.order_id, 0), FaultKind::Invalid, "validation_failed"),
+    ] {
+        let fault = record.note(name, api.refund(wish).await).unwrap_err();
+        assert_eq!((fault.kind, fault.code.as_ref()), (kind, code), "{name}");
+    }
+    let rest = record.note("refund the rest", api.refund(wish(paid.order_id, 40)).await).unwrap();
+    assert_eq!(rest.status, RefundStatus::Succeeded);
 }
 
 async fn undoing(api: &dyn PaymentApi, record: &mut Record) {

@@ -18,6 +18,7 @@ const REDIS: &str = "plantedRedisPassword91bc";
 const KEY: &str = "plantedSecretKey5d20";
 const PREVIOUS: &str = "plantedPreviousKey66e1";
 const WEBHOOK: &str = "plantedWebhookSecret3c48";
+const STRIPE: &str = "sk_plantedStripeKey1a9e";
 const PEM_BODY: &str = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC";
 /// Its private half in hex.
 const SEED: &str = "d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842";
@@ -95,7 +96,7 @@ fn as_numbers(secret: &str) -> String {
 
 #[track_caller]
 fn assert_silent(heard: &str) {
-    for secret in [DATABASE, REDIS, KEY, PREVIOUS, WEBHOOK, PEM_BODY, SEED, BAD] {
+    for secret in [DATABASE, REDIS, KEY, PREVIOUS, WEBHOOK, STRIPE, PEM_BODY, SEED, BAD] {
         let lines = found(heard, secret);
         assert!(lines.is_empty(), "{secret} is shown in {} lines, first in {}", lines.len(), lines[0]);
         assert!(!heard.contains(&as_numbers(secret)), "{secret} is shown as numbers");
@@ -135,6 +136,7 @@ fn planted(login: &Login, redis: &TestRedis) -> Value {
         "secret_key_previous": PREVIOUS,
         "signing_keys": pem(),
         "webhook_secret": WEBHOOK,
+        "stripe_secret_key": STRIPE,
     })
 }
 
@@ -168,6 +170,7 @@ async fn secrets_in_the_environment_are_not_shown() {
         ("secret_key_previous", "ESHOPZ_SECRET_KEY_PREVIOUS"),
         ("signing_keys", "ESHOPZ_SIGNING_KEYS"),
         ("webhook_secret", "ESHOPZ_WEBHOOK_SECRET"),
+        ("stripe_secret_key", "ESHOPZ_STRIPE_SECRET_KEY"),
     ]
     .map(|(key, name)| (name, planted(&login, &redis)[key].as_str().unwrap().to_owned()))
     .to_vec();

@@ -24,11 +24,13 @@ pub struct Plan {
     pub redis: bool,
     /// Further arguments of `eshopz serve`.
     pub arguments: Vec<&'static str>,
+    /// Further variables of its environment.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Plan {
     pub fn of(topology: Topology) -> Self {
-        Self { topology, events: Events::Local, redis: false, arguments: Vec::new() }
+        Self { topology, events: Events::Local, redis: false, arguments: Vec::new(), environment: Vec::new() }
     }
 }
 
@@ -54,9 +56,13 @@ impl Deref for Deployment {
 
 impl Deployment {
     pub async fn start(plan: Plan) -> Self {
+        Self::start_on(TestDb::new(&MODULES).await, plan).await
+    }
+
+    /// On a database that is there.
+    pub async fn start_on(db: TestDb, plan: Plan) -> Self {
         let started = Instant::now();
         let folder = Folder::new();
-        let db = TestDb::new(&MODULES).await;
         let redis = if plan.redis { Some(TestRedis::start()) } else { None };
         let moto = (plan.events == Events::Sns).then(shared_moto);
         let shared = Shared::new(&plan, &db, &folder.0, redis.as_ref(), moto.as_deref());
@@ -118,6 +124,7 @@ impl Shared {
             ("ESHOPZ_DATA_DIR".to_owned(), folder.to_str().unwrap().to_owned()),
             ("ESHOPZ_EVENTS".to_owned(), plan.events.name().to_owned()),
         ];
+        environment.extend(plan.environment.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         if let Some(redis) = redis {
             environment.push(("ESHOPZ_REDIS_URL".to_owned(), redis.url()));
         }
@@ -176,10 +183,10 @@ fn shared_moto() -> Arc<Moto> {
 }
 
 /// A folder of its own, which goes at the end, unless somebody will want to read what is in it.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let path = std::env::temp_dir().join(format!("eshopz-{}", uuid::Uuid::now_v7().simple()));
         std::fs::create_dir_all(&path).unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();

@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Load {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
     working: JoinSet<Tally>,
 }
 
@@ -106,6 +107,7 @@ impl Load {
         ];
         let ada = shop.register(&shop.email("reader")).await;
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let refused = Arc::new(AtomicU64::new(0));
         let mut working = JoinSet::new();
         for number in 0..buyers + readers {
             let person = Person {
@@ -117,11 +119,17 @@ impl Load {
                 token: ada.clone(),
                 number,
                 done: Arc::clone(&done),
+                refused: Arc::clone(&refused),
                 tally: Tally::default(),
             };
             working.spawn(person.work(number < buyers, Arc::clone(&stop)));
         }
-        Self { stop, done, working }
+        Self { stop, done, refused, working }
+    }
+
+    /// How often somebody was told to come again.
+    pub fn unavailable(&self) -> u64 {
+        self.refused.load(Ordering::SeqCst)
     }
 
     /// Waits until so many more checkouts have been done.
@@ -151,6 +159,7 @@ struct Person {
     token: String,
     number: usize,
     done: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
     tally: Tally,
 }
 
@@ -243,6 +252,7 @@ impl Person {
                 return Err(format!("{operation}: {status} instead of {expected}: {text}"));
             }
             self.tally.unavailable += u64::from(status == 503);
+            self.refused.fetch_add(u64::from(status == 503), Ordering::SeqCst);
             again = true;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

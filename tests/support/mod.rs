@@ -11,7 +11,7 @@ mod server;
 mod shop;
 mod topology;
 
-pub use deployment::{Deployment, Plan};
+pub use deployment::{Deployment, Folder, Plan};
 pub use ingress::Ingress;
 pub use load::{Load, Tally};
 pub use ports::{free_port, single_port};

@@ -55,9 +55,8 @@ impl Process {
     }
 
     pub async fn wait_until_ready(&mut self) {
-        let url = format!("{}/health/ready", self.management());
         while self.started.elapsed() < Duration::from_secs(90) {
-            if self.client.get(&url).send().await.is_ok_and(|response| response.status().is_success()) {
+            if self.is_ready().await {
                 self.boot = self.started.elapsed();
                 return;
             }
@@ -67,6 +66,12 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("{} is not ready in time: {}", self.name, self.said());
+    }
+
+    /// Whether it says that it is ready.
+    pub async fn is_ready(&self) -> bool {
+        let asked = self.client.get(format!("{}/health/ready", self.management())).send().await;
+        asked.is_ok_and(|response| response.status().is_success())
     }
 
     /// Every metric line whose name and labels hold all of `parts`, summed up.
@@ -108,6 +113,15 @@ impl Process {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Whether it has ended by itself; it can be started again then.
+    pub fn has_ended(&mut self) -> bool {
+        let ended = self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some());
+        if ended {
+            self.child = None;
+        }
+        ended
     }
 
     /// Ends it at once, as a machine that loses its power does.

@@ -18,7 +18,7 @@ struct Case {
     run: for<'a> fn(&'a mut Deployment) -> BoxFuture<'a, ()>,
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 11] = [
     Case { event: "user.deleted.v1", listener: "cart.forget_customer", run: |d| Box::pin(account_and_cart(d)) },
     Case { event: "user.deleted.v1", listener: "order.forget_customer", run: |d| Box::pin(account_and_orders(d)) },
     Case {
@@ -33,6 +33,19 @@ const CASES: [Case; 6] = [
     },
     Case { event: "order.placed.v1", listener: "order.finish", run: |d| Box::pin(placed_and_finished(d)) },
     Case { event: "order.cancelled.v1", listener: "order.undo", run: |d| Box::pin(cancelled_and_undone(d)) },
+    Case { event: "order.lines_cancelled.v1", listener: "order.take_back", run: |d| Box::pin(lines_and_take_back(d)) },
+    Case { event: "order.return_accepted.v1", listener: "order.take_back", run: |d| Box::pin(return_and_take_back(d)) },
+    Case {
+        event: "payment.refunded.v1",
+        listener: "order.note_refund",
+        run: |d| Box::pin(refund_and_order(d, "pm_card_visa", "succeeded")),
+    },
+    Case {
+        event: "payment.refund_failed.v1",
+        listener: "order.note_refund",
+        run: |d| Box::pin(refund_and_order(d, "pm_card_refundFail", "failed")),
+    },
+    Case { event: "payment.released.v1", listener: "order.note_refund", run: |d| Box::pin(released_and_order(d)) },
 ];
 
 /// A subscription that is added needs a case.
@@ -59,7 +72,7 @@ async fn none_is_lost_by_sns() {
 
 async fn none_is_lost(events: Events) {
     let _slot = slot().await;
-    let manual = |case: &Case| case.event == "payment.authorized.v1";
+    let manual = |case: &Case| ["payment.authorized.v1", "payment.released.v1"].contains(&case.event);
     for (arguments, wanted) in [(vec![], false), (vec!["--payment-capture", "manual"], true)] {
         let mut deployment = Deployment::start(Plan { events, arguments, ..Plan::of(Topology::five()) }).await;
         deployment.admin().await;
@@ -182,25 +195,94 @@ async fn placed_and_finished(deployment: &mut Deployment) {
     assert_eq!(again["payment"]["status"], "requires_payment_method", "{again}");
 }
 
-/// And here the money and the stock cannot be given back by the request itself.
-async fn cancelled_and_undone(deployment: &mut Deployment) {
-    let admin = deployment.admin().await;
-    let shirt = deployment.product(&admin, "Linen Shirt", 4_900, 10).await;
-    let order = deployment.guest_order(&shirt, 3, Some("pm_card_visa")).await;
-    let token = order["token"].as_str().unwrap();
-    let path = format!("/api/v1/orders/{}", id(&order));
+/// Something is asked of an order that gives money and stock back, and the request itself cannot do that: who
+/// would take them back is down, and then its own process dies.
+async fn through_an_outage(deployment: &mut Deployment, path: &str, who: (&str, &str), body: Value) {
     deployment.process(Module::Payment).kill();
     deployment.process(Module::Product).kill();
-    let cancel = format!("{path}/cancel");
-    let cancelled = deployment.send("POST", &cancel, &[("x-order-token", token)], None).await;
-    assert!([200, 503].contains(&cancelled.status), "{}", cancelled.text);
+    let answer = deployment.send("POST", path, &[who], Some(body)).await;
+    assert!([200, 503].contains(&answer.status), "{}", answer.text);
     deployment.process(Module::Order).kill();
     for module in [Module::Order, Module::Payment, Module::Product] {
         deployment.process(module).start();
         deployment.process(module).wait_until_ready().await;
     }
-    let money_back = |order: &Value| order["payment"]["refunded_amount"]["amount"] == 14_700;
-    let read = deployment.until(&path, &[("x-order-token", token)], money_back).await;
-    assert_eq!(read["status"], "cancelled");
-    deployment.until(&format!("/api/v1/variants/{shirt}"), &[], |variant| variant["available"] == 10).await;
+}
+
+/// An order of three shirts for 49.00: its path, its token, and the shirt.
+async fn three_shirts(deployment: &Deployment, method: &str) -> (Value, String, String) {
+    let admin = deployment.admin().await;
+    let shirt = deployment.product(&admin, "Linen Shirt", 4_900, 10).await;
+    let order = deployment.guest_order(&shirt, 3, Some(method)).await;
+    let path = format!("/api/v1/orders/{}", id(&order));
+    (order, path, shirt)
+}
+
+async fn assert_back(deployment: &Deployment, path: &str, token: &str, (minor, shirt, available): (i64, &str, i64)) {
+    let money_back = |order: &Value| order["payment"]["refunded_amount"]["amount"] == minor;
+    deployment.until(path, &[("x-order-token", token)], money_back).await;
+    deployment.until(&format!("/api/v1/variants/{shirt}"), &[], |variant| variant["available"] == available).await;
+}
+
+async fn cancelled_and_undone(deployment: &mut Deployment) {
+    let (order, path, shirt) = three_shirts(deployment, "pm_card_visa").await;
+    let token = order["token"].as_str().unwrap();
+    through_an_outage(deployment, &format!("{path}/cancel"), ("x-order-token", token), json!({})).await;
+    assert_back(deployment, &path, token, (14_700, &shirt, 10)).await;
+    assert_eq!(deployment.get(&path, &[("x-order-token", token)]).await["status"], "cancelled");
+}
+
+async fn lines_and_take_back(deployment: &mut Deployment) {
+    let (order, path, shirt) = three_shirts(deployment, "pm_card_visa").await;
+    let token = order["token"].as_str().unwrap();
+    let items = json!({"items": [{"variant_id": shirt, "quantity": 2}]});
+    through_an_outage(deployment, &format!("{path}/cancel"), ("x-order-token", token), items).await;
+    assert_back(deployment, &path, token, (9_800, &shirt, 9)).await;
+}
+
+async fn return_and_take_back(deployment: &mut Deployment) {
+    let (order, path, shirt) = three_shirts(deployment, "pm_card_visa").await;
+    let (admin, token) = (deployment.admin().await, order["token"].as_str().unwrap());
+    for to in ["shipped", "delivered"] {
+        let change = Some(json!({"to": to}));
+        let staff = [("authorization", admin.as_str())];
+        deployment.send("POST", &format!("{path}/transitions"), &staff, change).await.expect(200);
+    }
+    let items = json!({"items": [{"variant_id": shirt, "quantity": 2}]});
+    let headers = [("x-order-token", token), ("idempotency-key", "return")];
+    let asked = deployment.send("POST", &format!("{path}/returns"), &headers, Some(items)).await.expect(201);
+    let accept = format!("{path}/returns/{}/accept", id(&asked));
+    through_an_outage(deployment, &accept, ("authorization", &admin), json!({})).await;
+    assert_back(deployment, &path, token, (9_800, &shirt, 9)).await;
+}
+
+/// An admin refunds without the order's doing; it hears of it.
+async fn refund_and_order(deployment: &mut Deployment, method: &str, status: &str) {
+    let (order, path, _) = three_shirts(deployment, method).await;
+    let admin = deployment.admin().await;
+    let refunds = format!("/api/v1/payments/{}/refunds", id(&order["payment"]));
+    let pair = (Module::Payment, Module::Order);
+    through_a_crash(deployment, pair, async |deployment| {
+        let key = deployment.unique("refund");
+        let headers = [("authorization", admin.as_str()), ("idempotency-key", key.as_str())];
+        let body = Some(json!({"amount": {"amount": 500, "currency": "USD"}}));
+        deployment.send("POST", &refunds, &headers, body).await.expect(201);
+    })
+    .await;
+    let token = order["token"].as_str().unwrap();
+    deployment.until(&path, &[("x-order-token", token)], |order| order["refunds"][0]["status"] == status).await;
+}
+
+/// What is only held is let go of in part.
+async fn released_and_order(deployment: &mut Deployment) {
+    let (order, path, shirt) = three_shirts(deployment, "pm_card_visa").await;
+    let token = [("x-order-token", order["token"].as_str().unwrap())];
+    let items = json!({"items": [{"variant_id": shirt, "quantity": 2}]});
+    let after = deployment.send("POST", &format!("{path}/cancel"), &token, Some(items)).await.expect(200);
+    assert_eq!(
+        (&after["payment"]["status"], &after["refunds"][0]["amount"]["amount"]),
+        (&json!("authorized"), &json!(9_800))
+    );
+    deployment.until(&path, &token, |order| order["refunds"][0]["status"] == "succeeded").await;
+    deployment.until(&format!("/api/v1/variants/{shirt}"), &[], |variant| variant["available"] == 9).await;
 }

@@ -11,11 +11,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// should not depend on how many tests a machine runs at once.
 static SLOTS: Semaphore = Semaphore::const_new(2);
 
-async fn slot() -> SemaphorePermit<'static> {
+pub async fn slot() -> SemaphorePermit<'static> {
     SLOTS.acquire().await.unwrap()
 }
 
 /// All of them, for what is disturbed by whatever else runs.
-async fn every_slot() -> SemaphorePermit<'static> {
+pub async fn every_slot() -> SemaphorePermit<'static> {
     SLOTS.acquire_many(2).await.unwrap()
 }

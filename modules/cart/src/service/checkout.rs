@@ -9,6 +9,7 @@ use super::CartService;
 use crate::domain::{FilledCart, Holder, Status};
 use crate::store;
 
+#[eshopz_crash::crash_points]
 #[async_trait]
 impl CartApi for CartService {
     async fn for_checkout(&self, cart: CartId, owner: &CartOwner) -> Result<CheckoutCart, Fault> {

@@ -30,6 +30,8 @@ pub enum FaultKind {
     MethodNotAllowed,
     /// 406: no representation that the caller accepts.
     NotAcceptable,
+    /// 408: the request took too long to arrive.
+    RequestTimeout,
     /// 409: at odds with the present state.
     Conflict,
     /// 412: `If-Match` names another version.

@@ -1,11 +1,40 @@
 //! What `eshopz verify` looks for: places where the books of a module do not balance.
 
+use std::future::Future;
+
 use diesel::QueryableByName;
 use diesel::result::QueryResult;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use serde::Serialize;
+
+/// So many findings of one rule are told at once; a shop that is all wrong does not fit into memory.
+const MOST_FINDINGS: usize = 10_000;
+
+type Watcher = Box<dyn Fn() + Send + Sync>;
+
+tokio::task_local! {
+    static WATCHER: Watcher;
+}
+
+/// Calls `watcher` before each rule that is checked within `work`, for those who show how far it is.
+pub async fn watched<F: Future>(watcher: impl Fn() + Send + Sync + 'static, work: F) -> F::Output {
+    WATCHER.scope(Box::new(watcher), work).await
+}
+
+/// The first findings of a rule's query. It is planned as if all were wanted: a plan that begins quickly, for the
+/// sake of the limit, takes long where there is nothing to find.
+#[must_use]
+pub fn some_of(broken: &str) -> String {
+    format!("WITH broken AS MATERIALIZED ({broken}) SELECT * FROM broken LIMIT {MOST_FINDINGS}")
+}
+
+/// Tells that a rule is about to be checked.
+pub fn about_to_check() {
+    // Nobody need be watching.
+    let _ = WATCHER.try_with(|watcher| watcher());
+}
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,8 +70,10 @@ impl Report {
         check: &'static str,
         (table, broken): (&str, &str),
     ) -> QueryResult<()> {
+        about_to_check();
         let count: Count = sql_query(format!("SELECT count(*) AS rows FROM {table}")).get_result(conn).await?;
-        let broken: Vec<Broken> = sql_query(broken).load(conn).await?;
+        let some = some_of(broken);
+        let broken: Vec<Broken> = sql_query(some).load(conn).await?;
         self.checked.push((module, check, count.rows));
         let finding = |Broken { subject, detail }| Finding { module, check, subject, detail };
         self.findings.extend(broken.into_iter().map(finding));

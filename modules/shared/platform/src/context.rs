@@ -15,8 +15,8 @@ pub struct RequestContext {
     pub request_id: String,
     /// W3C Trace Context `traceparent`, as it came in or as it was made.
     pub traceparent: Option<String>,
-    /// After this nobody waits for the outcome. A consumer's request has none; a call between modules has
-    /// what its caller left it, and a delivery ends before its lease.
+    /// After this nobody waits for the outcome. A consumer's request has the listener's; a call between modules
+    /// has what its caller left it, and a delivery ends before its lease.
     pub deadline: Option<Instant>,
 }
 

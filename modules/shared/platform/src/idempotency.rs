@@ -13,9 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest};
-use chrono::{DateTime, TimeDelta, Utc};
 use diesel::OptionalExtension as _;
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use eshopz_kernel::Fault;
 use serde::Serialize;
@@ -27,7 +26,8 @@ use crate::db::{Db, StoreError};
 use crate::http::{Answer, HttpFault, Reply};
 use crate::prepared::prepared;
 
-/// How long a key without an answer counts as running when its process cannot be asked, in seconds.
+/// How long a key without an answer counts as running when its process cannot be asked, in seconds of the
+/// database's clock: that of a process may be wrong.
 const LEASE: i64 = 15;
 
 /// The `Idempotency-Key` header: 428 without it, 422 when it is not 1 to 255 visible ASCII characters.
@@ -143,8 +143,8 @@ struct Row {
     body: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     location: Option<String>,
-    #[diesel(sql_type = Timestamptz)]
-    created_at: DateTime<Utc>,
+    #[diesel(sql_type = Bool)]
+    leased: bool,
 }
 
 enum Seen {
@@ -169,6 +169,7 @@ fn in_progress() -> Fault {
 ///
 /// # Errors
 /// 422 `idempotency_key_reused`, 409 `idempotency_in_progress`, and those of `work`.
+#[eshopz_crash::crash_points]
 pub async fn once<W, F>(db: &Db, in_flight: &InFlight, mut claim: Claim, work: W) -> Answer
 where
     W: FnOnce(Claim, Option<Uuid>) -> F + Send + 'static,
@@ -205,6 +206,7 @@ where
 ///
 /// # Errors
 /// Those of the statement.
+#[eshopz_crash::crash_points]
 pub async fn record(
     conn: &mut AsyncPgConnection,
     claim: &Claim,
@@ -231,14 +233,17 @@ pub async fn record(
     Ok(written)
 }
 
+#[eshopz_crash::crash_points]
 async fn look_up(db: &Db, claim: &Claim) -> Result<Seen, Fault> {
     let mut conn = db.conn().await?;
     let select = diesel::sql_query(
-        "SELECT operation, request_hash, resource_id, status, body, location, created_at \
+        "SELECT operation, request_hash, resource_id, status, body, location, \
+             created_at > now() - $3 * interval '1 second' AS leased \
          FROM idempotency_keys WHERE caller = $1 AND key = $2 AND created_at > now() - interval '24 hours'",
     )
     .bind::<Text, _>(&claim.caller)
-    .bind::<Text, _>(&claim.key);
+    .bind::<Text, _>(&claim.key)
+    .bind::<BigInt, _>(LEASE);
     let row: Option<Row> = prepared(select).get_result(&mut conn).await.optional().map_err(StoreError::from)?;
     let Some(row) = row else { return Ok(Seen::New) };
     if row.operation != claim.operation || row.request_hash != claim.request_hash {
@@ -252,13 +257,14 @@ async fn look_up(db: &Db, claim: &Claim) -> Result<Seen, Fault> {
         Some(status) => {
             Ok(Seen::Answered(Reply::stored(status, row.body.unwrap_or_default().into_bytes(), row.location)))
         }
-        None if Utc::now() - row.created_at < TimeDelta::seconds(LEASE) => Err(in_progress()),
+        None if row.leased => Err(in_progress()),
         None => Ok(Seen::Interrupted(row.resource_id)),
     }
 }
 
 /// Adds the answer to the key's row. Without a row of this attempt's there was no effect of its own: the
 /// key stays free, or with the twin that has it. A 503 is nobody's last word: the work can be resumed.
+#[eshopz_crash::crash_points]
 async fn keep_answer(db: &Db, claim: &Claim, answer: &Answer) -> Result<(), Fault> {
     let Some(mine) = claim.mine.id() else { return Ok(()) };
     let (status, body, location) = match answer {
@@ -283,6 +289,7 @@ async fn keep_answer(db: &Db, claim: &Claim, answer: &Answer) -> Result<(), Faul
 }
 
 /// Nobody works on it any more, so the next attempt need not wait until that is certain.
+#[eshopz_crash::crash_points]
 async fn end_lease(db: &Db, claim: &Claim, mine: Uuid) -> Result<(), Fault> {
     let mut conn = db.conn().await?;
     let update = diesel::sql_query(

@@ -59,26 +59,50 @@ pub fn violated_constraint(error: &DieselError) -> Option<&str> {
     }
 }
 
-/// The way to PostgreSQL is lost or it asks for a repeat: 503 rather than 500.
+/// The way to PostgreSQL is lost, it lacks something for the moment, or it asks for a repeat: 503 rather than 500.
 fn is_passing(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(
             DatabaseErrorKind::ClosedConnection
             | DatabaseErrorKind::SerializationFailure
-            | DatabaseErrorKind::UnableToSendCommand,
+            | DatabaseErrorKind::UnableToSendCommand
+            // The server that was the writer is a replica since a failover.
+            | DatabaseErrorKind::ReadOnlyTransaction,
             _,
         )
         | DieselError::BrokenTransactionManager => true,
-        DieselError::DatabaseError(_, info) => {
-            let text = info.message();
-            text.contains("terminating connection")
-                || text.contains("connection closed")
-                || text.contains("deadlock detected")
-                || text.contains("the database system is")
-                || text.contains("canceling statement due to")
-        }
+        DieselError::DatabaseError(_, info) => is_passing_message(info.message()),
+        DieselError::RollbackErrorOnCommit { commit_error, .. } => is_passing(commit_error),
         _ => false,
     }
+}
+
+/// Conditions that pass by themselves or by an operator's hand, with the SQLSTATE of each. The driver keeps the
+/// SQLSTATE to itself, so they are told by what PostgreSQL says.
+const PASSING: [(&str, &str); 19] = [
+    ("08006", "connection closed"),
+    ("40P01", "deadlock detected"),
+    ("53100", "No space left on device"),
+    ("53100", "could not extend file"),
+    ("53200", "out of memory"),
+    ("53200", "out of shared memory"),
+    ("53300", "too many clients already"),
+    ("53300", "too many connections for"),
+    ("53300", "remaining connection slots are reserved"),
+    ("53100", "File too large"),
+    ("55P03", "could not obtain lock"),
+    ("55P03", "canceling statement due to lock timeout"),
+    ("57014", "canceling statement due to"),
+    ("57P01", "terminating connection due to"),
+    ("57P02", "terminating connection because of"),
+    ("57P03", "the database system is"),
+    ("58030", "Input/output error"),
+    ("58030", "could not write to file"),
+    ("58030", "could not fsync file"),
+];
+
+fn is_passing_message(message: &str) -> bool {
+    PASSING.iter().any(|(_, words)| message.contains(words))
 }
 
 impl From<StoreError> for Fault {
@@ -88,5 +112,65 @@ impl From<StoreError> for Fault {
         } else {
             Self::internal("database").caused_by(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eshopz_kernel::FaultKind;
+
+    fn told(kind: DatabaseErrorKind, message: &str) -> StoreError {
+        StoreError::Query(DieselError::DatabaseError(kind, Box::new(message.to_owned())))
+    }
+
+    /// As PostgreSQL words them, each with its SQLSTATE.
+    const SAID: [(&str, &str); 17] = [
+        ("40P01", "deadlock detected"),
+        ("53100", "could not extend file \"base/5/16384\": No space left on device"),
+        ("53100", "could not extend file \"base/5/16384\": wrote only 4096 of 8192 bytes at block 7"),
+        ("53100", "could not write to file \"pg_wal/xlogtemp.71\": No space left on device"),
+        ("53200", "out of memory"),
+        ("53300", "sorry, too many clients already"),
+        ("53300", "too many connections for role \"orders\""),
+        ("53300", "remaining connection slots are reserved for non-replication superuser connections"),
+        ("55P03", "could not obtain lock on row in relation \"orders\""),
+        ("55P03", "canceling statement due to lock timeout"),
+        ("57014", "canceling statement due to statement timeout"),
+        ("57P01", "terminating connection due to administrator command"),
+        ("57P01", "terminating connection due to immediate shutdown command"),
+        ("57P02", "terminating connection because of crash of another server process"),
+        ("57P03", "the database system is starting up"),
+        ("57P03", "the database system is in recovery mode"),
+        ("25P03", "terminating connection due to idle-in-transaction timeout"),
+    ];
+
+    #[test]
+    fn what_passes_is_503_with_a_time_to_come_back() {
+        let plain = SAID.map(|(state, message)| (state, told(DatabaseErrorKind::Unknown, message)));
+        let kinds = [
+            ("08006", told(DatabaseErrorKind::UnableToSendCommand, "unexpected message from server")),
+            ("40001", told(DatabaseErrorKind::SerializationFailure, "could not serialize access")),
+            ("25006", told(DatabaseErrorKind::ReadOnlyTransaction, "cannot execute INSERT in a read-only transaction")),
+        ];
+        for (state, error) in plain.into_iter().chain(kinds) {
+            let fault = Fault::from(error);
+            assert_eq!((fault.kind, fault.retry_after), (FaultKind::Unavailable, Some(1)), "{state}");
+        }
+        let StoreError::Query(full) = told(DatabaseErrorKind::Unknown, SAID[1].1) else { unreachable!() };
+        let lost = DieselError::BrokenTransactionManager;
+        let at_commit =
+            DieselError::RollbackErrorOnCommit { rollback_error: Box::new(lost), commit_error: Box::new(full) };
+        assert!(StoreError::Query(at_commit).is_passing());
+    }
+
+    #[test]
+    fn what_is_our_mistake_stays_one() {
+        for message in
+            ["syntax error at or near \"FORM\"", "value too long for type character varying(3)", "division by zero"]
+        {
+            assert_eq!(Fault::from(told(DatabaseErrorKind::Unknown, message)).kind, FaultKind::Internal, "{message}");
+        }
+        assert!(!told(DatabaseErrorKind::CheckViolation, "violates check constraint").is_passing());
     }
 }

@@ -21,6 +21,10 @@ use crate::tasks::Tasks;
 use pool::Lane;
 use reader::Reader;
 
+/// How many may wait for each connection of a pool. Whoever comes after them is told at once: a queue that
+/// takes everybody only makes all of them late.
+const QUEUE_PER_CONNECTION: usize = 100;
+
 /// Where the database is and how many connections a module may hold.
 #[derive(Clone)]
 pub struct DbConfig {
@@ -32,6 +36,16 @@ pub struct DbConfig {
     pub max_connections: usize,
     /// How long a request waits for a free connection before it is told 503.
     pub acquire_timeout: Duration,
+}
+
+impl DbConfig {
+    /// Whether the URLs can be read, before anything is begun with them.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`], which quotes nothing of them.
+    pub fn check(&self) -> Result<(), StoreError> {
+        session_configs("", self).map(drop)
+    }
 }
 
 /// Without the URLs, which hold passwords.
@@ -82,9 +96,15 @@ impl Db {
     /// Borrows a connection to the writer.
     ///
     /// # Errors
-    /// [`StoreError::Pool`] when none is free in time or the server cannot be reached.
+    /// [`StoreError::Pool`] when none is free in time, so many wait already that this one would wait in vain, or
+    /// the server cannot be reached.
     pub async fn conn(&self) -> Result<Conn, StoreError> {
-        self.writer.pool.get().await.map_err(|error| StoreError::Pool(error.to_string()))
+        let pool = &self.writer.pool;
+        let status = pool.status();
+        if status.waiting >= status.max_size.saturating_mul(QUEUE_PER_CONNECTION) {
+            return Err(StoreError::Pool(format!("{} requests wait for one already", status.waiting)));
+        }
+        pool.get().await.map_err(|error| StoreError::Pool(error.to_string()))
     }
 
     /// Borrows a connection for reading only: the reader's, where nothing can be written, or the writer's
@@ -176,7 +196,7 @@ fn session_config(schema: &str, which: &'static str, url: &str, more: &str) -> R
     let given = raw.get_options().unwrap_or_default();
     let options = format!(
         "{given} -c role={schema} -c search_path={schema},public -c timezone=UTC -c jit=off \
-         -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s{more}"
+         -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s{more}"
     );
     raw.options(options.trim());
     raw.application_name(format!("eshopz-{schema}"));

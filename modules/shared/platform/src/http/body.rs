@@ -13,6 +13,7 @@ use eshopz_kernel::{Fault, FaultKind, FieldError};
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
+use tokio::time::{Instant, timeout_at};
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use super::HttpFault;
@@ -20,9 +21,16 @@ use super::HttpFault;
 /// The largest JSON body that is read, in bytes.
 pub const JSON_LIMIT: usize = 1024 * 1024;
 
-/// The longest that a body which is read whole may take to arrive: whoever sends a byte now and then
-/// must not keep a connection for ever.
+/// The longest that a body which is read whole may take to arrive.
 pub const BODY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it may take at any rate, and how much has to come in each second after that: whoever sends a byte
+/// now and then must not keep a connection and its memory.
+const BODY_START: Duration = Duration::from_secs(10);
+const BODY_BYTES_PER_SECOND: u64 = 1024;
+
+/// The room that is made for a body before any of it is there.
+const FIRST_BYTES: usize = 64 * 1024;
 
 /// A required JSON body, read and validated.
 ///
@@ -93,8 +101,8 @@ pub fn check_media_type(req: &HttpRequest, taken: &[&str]) -> Result<(), Fault> 
 /// Reads a body up to a limit in bytes.
 ///
 /// # Errors
-/// 413 `body_too_large` past the limit, 400 `malformed_body` when the client breaks off or takes longer than
-/// [`BODY_PATIENCE`].
+/// 413 `body_too_large` past the limit, 400 `malformed_body` when the client breaks off, 408 `request_timeout`
+/// when it dribbles, or takes longer than [`BODY_PATIENCE`].
 pub async fn read(req: &HttpRequest, payload: Payload, limit: usize) -> Result<BytesMut, Fault> {
     let announced = req
         .headers()
@@ -105,18 +113,23 @@ pub async fn read(req: &HttpRequest, payload: Payload, limit: usize) -> Result<B
     if announced > limit {
         return Err(too_large(limit));
     }
-    match tokio::time::timeout(BODY_PATIENCE, collect_up_to(payload, announced, limit)).await {
-        Ok(read) => read,
-        Err(elapsed) => {
-            let message = format!("The body did not arrive within {} seconds.", BODY_PATIENCE.as_secs());
-            Err(Fault::malformed("malformed_body", message).caused_by(elapsed))
-        }
-    }
+    collect_up_to(payload, announced, limit).await
+}
+
+/// When so much of a body has come, the rest has until then.
+fn deadline(started: Instant, received: usize) -> Instant {
+    let earned = Duration::from_secs(u64::try_from(received).unwrap_or(u64::MAX) / BODY_BYTES_PER_SECOND);
+    started + BODY_START.saturating_add(earned).min(BODY_PATIENCE)
 }
 
 async fn collect_up_to(mut payload: Payload, announced: usize, limit: usize) -> Result<BytesMut, Fault> {
-    let mut bytes = BytesMut::with_capacity(announced);
-    while let Some(chunk) = payload.next().await {
+    let started = Instant::now();
+    // An announcement costs nothing; memory is taken for what has come.
+    let mut bytes = BytesMut::with_capacity(announced.min(FIRST_BYTES));
+    while let Some(chunk) = timeout_at(deadline(started, bytes.len()), payload.next())
+        .await
+        .map_err(|elapsed| too_slow().caused_by(elapsed))?
+    {
         let chunk = chunk.map_err(|error| {
             Fault::malformed("malformed_body", "The body broke off before its end.").caused_by(error.to_string())
         })?;
@@ -126,6 +139,10 @@ async fn collect_up_to(mut payload: Payload, announced: usize, limit: usize) -> 
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+fn too_slow() -> Fault {
+    Fault::new(FaultKind::RequestTimeout, "request_timeout", "The body arrived too slowly. Send the request again.")
 }
 
 /// 413 with the limit in words.

@@ -79,6 +79,7 @@ pub const COMMON_CODES: &[ProblemCode] = &[
     ProblemCode::new("forbidden", FaultKind::Forbidden, "The role of the account does not allow it."),
     ProblemCode::new("not_found", FaultKind::NotFound, "It does not exist, or it is not yours."),
     ProblemCode::new("method_not_allowed", FaultKind::MethodNotAllowed, "The path exists, the method does not."),
+    ProblemCode::new("request_timeout", FaultKind::RequestTimeout, "The body arrived too slowly."),
     ProblemCode::new("etag_mismatch", FaultKind::PreconditionFailed, "`If-Match` names another version."),
     ProblemCode::new("body_too_large", FaultKind::TooLarge, "The body is over the limit."),
     ProblemCode::new("unsupported_media_type", FaultKind::UnsupportedMediaType, "The body's media type is not taken."),
@@ -102,6 +103,7 @@ pub const fn status_of(kind: FaultKind) -> StatusCode {
         FaultKind::NotFound => StatusCode::NOT_FOUND,
         FaultKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         FaultKind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+        FaultKind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         FaultKind::Conflict => StatusCode::CONFLICT,
         FaultKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         FaultKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -169,6 +171,10 @@ impl ResponseError for HttpFault {
         builder.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
         if fault.kind == FaultKind::Unauthenticated {
             builder.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"eshopz\"")));
+        }
+        if fault.kind == FaultKind::RequestTimeout {
+            // Whatever else of it comes is nobody's.
+            builder.force_close();
         }
         if let Some(seconds) = fault.retry_after {
             builder.insert_header((header::RETRY_AFTER, seconds.to_string()));

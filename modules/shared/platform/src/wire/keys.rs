@@ -24,6 +24,9 @@ const LIFE: i64 = 60;
 const USE: Duration = Duration::from_secs(30);
 /// What clocks may differ by, in seconds.
 const LEEWAY: u64 = 5;
+/// No token may say that it is good for longer, in seconds: it would outlive a rotation of the secret, which
+/// may have been made because the old one is known.
+const LONGEST_LIFE: i64 = 300;
 /// What the key is derived for. A secret has other uses too, and none may sign for another.
 const PURPOSE: &[u8] = b"eshopz service tokens 1";
 
@@ -99,7 +102,8 @@ impl ServiceKeys {
         Ok(token)
     }
 
-    /// Checks signature, times, issuer and audience.
+    /// Checks signature, times, issuer and audience. A token that was not made yet, or is good for longer
+    /// than any of ours, is refused as well.
     ///
     /// # Errors
     /// 401 `service_token_invalid`.
@@ -113,7 +117,7 @@ impl ServiceKeys {
         let mut refusal = None;
         for key in &ring.checking {
             match jsonwebtoken::decode::<ServiceClaims>(token, key, &validation) {
-                Ok(data) => return Ok(data.claims),
+                Ok(data) => return plausible(data.claims),
                 // Another key may fit; whatever else is wrong is wrong with every key.
                 Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => refusal = Some(error),
                 Err(error) => return Err(refused(&error)),
@@ -156,6 +160,21 @@ fn derive(secret: &str) -> Result<[u8; 32], Fault> {
         .map_err(|error| Fault::internal("service key").caused_by(error))?;
     mac.update(PURPOSE);
     Ok(mac.finalize().into_bytes().into())
+}
+
+/// The claims, if a process of the shop can have made them.
+fn plausible(claims: ServiceClaims) -> Result<ServiceClaims, Fault> {
+    let newest = chrono::Utc::now().timestamp().saturating_add_unsigned(LEEWAY);
+    let life = claims.exp.saturating_sub(claims.iat);
+    if claims.iat > newest {
+        tracing::warn!(caller = claims.sub, "a service token of the future was refused: do the clocks agree?");
+        return Err(invalid());
+    }
+    if life > LONGEST_LIFE {
+        tracing::warn!(caller = claims.sub, life, "a service token that is good for too long was refused");
+        return Err(invalid());
+    }
+    Ok(claims)
 }
 
 fn invalid() -> Fault {
@@ -235,6 +254,20 @@ mod tests {
         assert_refused(keys.check(&forge("one", &hs256, &other), "product"));
         assert_refused(keys.check("", "product"));
         assert_refused(keys.check("nonsense", "product"));
+    }
+
+    #[test]
+    fn a_token_for_too_long_or_of_the_future_is_refused() {
+        let keys = keys(&["one"]);
+        let hs256 = Header::new(Algorithm::HS256);
+        let check = |claims: &ServiceClaims| keys.check(&forge("one", &hs256, claims), "product");
+        let lasting = |life| ServiceClaims { exp: claims(0).iat + life, ..claims(0) };
+        assert!(check(&lasting(LONGEST_LIFE)).is_ok());
+        assert_refused(check(&lasting(LONGEST_LIFE + 1)));
+        assert_refused(check(&lasting(i64::from(u32::MAX))));
+        assert!(check(&claims(-3)).is_ok(), "clocks may differ a little");
+        assert_refused(check(&claims(-30)));
+        assert_refused(check(&ServiceClaims { iat: i64::MIN, ..claims(0) }));
     }
 
     #[test]

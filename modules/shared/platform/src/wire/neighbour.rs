@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::breaker::Breaker;
 use super::exchange::{Failure, FailureKind, Received, exchange};
 use super::lines::{Line, Lines};
-use super::protocol::{DEADLINE, PREFIX, to_announce};
+use super::protocol::{ARGUMENTS_UNREADABLE, DEADLINE, PREFIX, to_announce};
 use super::tuning::NeighbourConfig;
 use crate::context;
 
@@ -236,6 +236,9 @@ impl Neighbour {
     /// The module's fault as it left. The cause stayed where it arose and is logged there, under the same
     /// request id.
     fn foreign(&self, fault: Fault) -> Fault {
+        if fault.code == ARGUMENTS_UNREADABLE {
+            return Fault::internal("arguments of a call").caused_by(format!("the {} service", self.module()));
+        }
         match fault.kind {
             FaultKind::Internal | FaultKind::Unavailable => fault.caused_by(format!("the {} service", self.module())),
             _ => fault,

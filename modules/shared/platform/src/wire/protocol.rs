@@ -21,6 +21,10 @@ pub static LEAVING: HeaderName = HeaderName::from_static("x-eshopz-leaving");
 /// See [`LEAVING`].
 pub const NOT_TAKEN: &str = "not-taken";
 
+/// The code of the refusal of arguments. Both ends are ours, so for the consumer it is our mistake: the client
+/// makes an internal fault of it.
+pub(super) const ARGUMENTS_UNREADABLE: &str = "arguments_unreadable";
+
 /// The code of the refusal of a service token.
 pub const TOKEN_INVALID: &str = "service_token_invalid";
 

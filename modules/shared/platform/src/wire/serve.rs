@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout_at;
 
-use super::protocol::{FAULT, PREFIX};
+use super::protocol::{ARGUMENTS_UNREADABLE, FAULT, PREFIX};
 use crate::context;
 use crate::http::problem::status_of;
 use crate::http::{HttpFault, body};
@@ -71,8 +71,10 @@ pub async fn unknown(req: HttpRequest) -> HttpResponse {
 
 async fn arguments<A: DeserializeOwned>(req: &HttpRequest, payload: web::Payload) -> Result<A, Fault> {
     let bytes = body::read(req, payload.into_inner(), BODY_LIMIT).await?;
-    // Both ends are ours, so what cannot be read is our mistake and no consumer's.
-    serde_json::from_slice(&bytes).map_err(|error| Fault::internal("arguments of a call").caused_by(error))
+    serde_json::from_slice(&bytes).map_err(|error| {
+        tracing::error!(path = req.path(), %error, "the arguments of a call cannot be read");
+        Fault::malformed(ARGUMENTS_UNREADABLE, "The arguments of the call cannot be read.").caused_by(error)
+    })
 }
 
 /// Nobody waits for an answer after the caller's deadline, so nothing works on it either.
