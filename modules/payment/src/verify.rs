@@ -17,7 +17,8 @@ const MODULE: &str = "payment";
 const RULES: [(&str, &str); 10] = [
     (
         "captured_sum",
-        "SELECT payment_id::text AS subject, format('captured %s, its transactions say %s', sum(here), sum(told)) AS detail \
+        "SELECT payment_id::text AS subject, format('captured %s, its transactions say %s', sum(here), sum(told)) \
+            AS detail \
          FROM (SELECT id AS payment_id, captured_minor AS here, 0 AS told FROM payments WHERE captured_minor <> 0 \
             UNION ALL SELECT payment_id, 0, amount_minor FROM transactions \
             WHERE kind IN ('charge', 'capture') AND status = 'succeeded') AS books \
@@ -25,7 +26,8 @@ const RULES: [(&str, &str); 10] = [
     ),
     (
         "refunded_sum",
-        "SELECT payment_id::text AS subject, format('refunded %s, its refunds say %s', sum(here), sum(told)) AS detail \
+        "SELECT payment_id::text AS subject, format('refunded %s, its refunds say %s', sum(here), sum(told)) \
+            AS detail \
          FROM (SELECT id AS payment_id, refunded_minor AS here, 0 AS told FROM payments WHERE refunded_minor <> 0 \
             UNION ALL SELECT payment_id, 0, amount_minor FROM transactions \
             WHERE kind = 'refund' AND status IN ('pending', 'succeeded')) AS books \
@@ -33,7 +35,8 @@ const RULES: [(&str, &str); 10] = [
     ),
     (
         "released_sum",
-        "SELECT payment_id::text AS subject, format('released %s, its releases say %s', sum(here), sum(told)) AS detail \
+        "SELECT payment_id::text AS subject, format('released %s, its releases say %s', sum(here), sum(told)) \
+            AS detail \
          FROM (SELECT id AS payment_id, released_minor AS here, 0 AS told FROM payments WHERE released_minor <> 0 \
             UNION ALL SELECT payment_id, 0, amount_minor FROM transactions \
             WHERE kind = 'release' AND status = 'succeeded') AS books \
