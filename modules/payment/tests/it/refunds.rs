@@ -61,6 +61,7 @@ async fn twenty_of_ten_from_a_hundred_are_ten() {
     let keys: Vec<String> = (0..20).map(|number| format!("r{number}")).collect();
     let answers = futures::future::join_all(keys.iter().map(|key| shop.refund(&intent, key, 10))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 10);
+    shop.reconcile_later().await;
     assert_eq!(shop.count("sandbox_charges WHERE refunded_minor = 100").await, 1);
     shop.assert_balanced().await;
 }
