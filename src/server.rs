@@ -14,22 +14,17 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, 
 use anyhow::Context as _;
 use eshopz_kernel::{Fault, FaultKind};
 use eshopz_platform::cache::Throttle;
-use eshopz_platform::context;
 use eshopz_platform::http::HttpFault;
 use eshopz_platform::http::connections::{Connections, note_requests};
 use eshopz_platform::http::middleware::request_context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
-use tokio::time::Instant;
 use utoipa_actix_web::AppExt as _;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::compose::Shop;
 use crate::modules::Module;
 use crate::openapi;
-
-/// How long a request may wait for the modules in other processes, all in all.
-const PATIENCE: Duration = Duration::from_secs(9);
 
 /// Whether the process wants traffic.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +73,6 @@ pub fn public(
         App::new()
             .wrap(from_fn(limit_clients))
             .wrap(from_fn(let_go))
-            .wrap(from_fn(bound))
             .wrap(from_fn(request_context))
             .wrap(from_fn(note_requests))
             .app_data(authenticator.clone())
@@ -167,15 +161,6 @@ fn swagger_config() -> Config<'static> {
         .default_models_expand_depth(0)
         .filter(true)
         .deep_linking(true)
-}
-
-/// Gives the calls to neighbours that a request makes their time together, else each would wait anew for one that
-/// hangs.
-async fn bound(
-    req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    context::with_deadline(Some(Instant::now() + PATIENCE), next.call(req)).await
 }
 
 /// From the moment when the process leaves, each connection ends with its answer, so that no proxy keeps one

@@ -43,10 +43,10 @@ async function finished(run) {
   return run.child.exitCode;
 }
 
-/** Processes that have the folder of a run in their command line, or work in it. */
+/** Processes with the folder of a run in their command line or their environment. */
 function left() {
-  const { stdout } = spawnSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' });
-  return stdout.split('\n').filter((line) => line.includes(folder) && !line.includes('ps -eo'));
+  const { stdout } = spawnSync('ps', ['axeww', '-o', 'pid=,args='], { encoding: 'utf8' });
+  return stdout.split('\n').filter((line) => line.includes(folder) && !line.includes('ps axeww'));
 }
 
 function assertNothingLeft() {

@@ -18,13 +18,12 @@ impl PaymentService {
             Ok(reference) => Ok(reference),
             Err(error) => Err(refusal(&error).ok_or_else(|| unanswered(&row, &error))?),
         };
-        let refused = told.is_err();
-        let row = self.settle_void(payment.id, row.id, told).await?;
-        // Most likely it was collected meanwhile: find that out, so that it can be refunded.
-        if let Some(attempt) = payment.attempt_id.filter(|_| refused) {
+        // Most likely it was collected meanwhile: find that out, so that it can be refunded. First, because a refusal
+        // that is noted is not asked about again for a while.
+        if let Some(attempt) = payment.attempt_id.filter(|_| told.is_err()) {
             self.learn_of_attempt(payment.id, attempt).await?;
         }
-        Ok(row)
+        self.settle_void(payment.id, row.id, told).await
     }
 
     async fn settle_void(

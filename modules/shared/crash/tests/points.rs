@@ -18,8 +18,8 @@ struct Till(Mutex<Vec<u32>>);
 #[crash_points]
 impl Till {
     async fn take(&self, coin: u32) -> Result<usize, String> {
-        // The guard lives to the end of the statement, as it does without the attribute.
-        let count = { self.0.lock().unwrap() }.len() + async { 1 }.await;
+        // What is borrowed here lives to the end of the statement, as it does without the attribute.
+        let count = echo(&coin.to_string()).await.len() + async { 2 }.await;
         let sum = self.each(async |seen: &u32| Ok::<_, String>(checked(*seen).await? + coin)).await?;
         let (one, two) = tokio::join!(checked(coin), async { checked(sum).await });
         tokio::select! {
@@ -41,6 +41,10 @@ impl Till {
         }
         Ok(sum)
     }
+}
+
+async fn echo(text: &str) -> &str {
+    text
 }
 
 #[crash_points]

@@ -2,12 +2,17 @@
 //! trace context and its deadline. The HTTP middleware opens the scope; the relay opens one per delivery.
 
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
 tokio::task_local! {
     static CONTEXT: RequestContext;
+    /// The modules in other processes that the request has waited for in vain. It waits for none of them twice.
+    static SILENT: Silent;
 }
+
+type Silent = Arc<Mutex<Vec<&'static str>>>;
 
 /// The request that the present task works for.
 #[derive(Clone, Debug, Default)]
@@ -15,16 +20,21 @@ pub struct RequestContext {
     pub request_id: String,
     /// W3C Trace Context `traceparent`, as it came in or as it was made.
     pub traceparent: Option<String>,
-    /// After this nobody waits for the outcome. A consumer's request has the listener's; a call between modules
-    /// has what its caller left it, and a delivery ends before its lease.
+    /// After this nobody waits for the outcome. A consumer's request has none; a call between modules has
+    /// what its caller left it, and a delivery ends before its lease.
     pub deadline: Option<Instant>,
 }
 
 impl RequestContext {
     /// Runs a future with this context as the current one.
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        CONTEXT.scope(self, future).await
+        SILENT.scope(silent(), CONTEXT.scope(self, future)).await
     }
+}
+
+/// The current request's, or a new one.
+fn silent() -> Silent {
+    SILENT.try_with(Arc::clone).unwrap_or_default()
 }
 
 /// The current request's id; empty outside a request.
@@ -45,6 +55,18 @@ pub fn deadline() -> Option<Instant> {
     CONTEXT.try_with(|context| context.deadline).ok().flatten()
 }
 
+/// Notes that a module has let the current request wait until its patience was at its end.
+pub fn note_silent(module: &'static str) {
+    // Outside a request there is nothing to spare.
+    let _ = SILENT.try_with(|silent| silent.lock().unwrap_or_else(PoisonError::into_inner).push(module));
+}
+
+/// Whether the current request has waited for this module in vain.
+#[must_use]
+pub fn is_silent(module: &str) -> bool {
+    SILENT.try_with(|silent| silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&module)).unwrap_or(false)
+}
+
 /// Runs a future in the current context with another deadline.
 pub async fn with_deadline<F: Future>(deadline: Option<Instant>, future: F) -> F::Output {
     let context = CONTEXT.try_with(Clone::clone).unwrap_or_default();
@@ -55,5 +77,5 @@ pub async fn with_deadline<F: Future>(deadline: Option<Instant>, future: F) -> F
 pub fn carry<F: Future>(future: F) -> impl Future<Output = F::Output> {
     use tracing::Instrument as _;
     let context = CONTEXT.try_with(Clone::clone).unwrap_or_default();
-    context.scope(future).in_current_span()
+    SILENT.scope(silent(), context.scope(future)).in_current_span()
 }

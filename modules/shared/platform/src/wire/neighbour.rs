@@ -176,6 +176,9 @@ impl Neighbour {
         if left.is_zero() {
             return not_asked("no time was left");
         }
+        if context::is_silent(self.module()) {
+            return not_asked("this request has waited for it before");
+        }
         if !self.0.breaker.admits(now) {
             return not_asked("it did not answer of late and is left alone for a moment");
         }
@@ -200,6 +203,9 @@ impl Neighbour {
         // A time that was short from the beginning tells nothing.
         if failure.kind == FailureKind::TimedOut && left < FAIR {
             return;
+        }
+        if failure.kind == FailureKind::TimedOut {
+            context::note_silent(self.module());
         }
         self.0.lines.give_up(line);
         if failure.is_telling() {
