@@ -12,6 +12,7 @@
 mod architecture;
 mod cli;
 mod conformance;
+#[cfg(debug_assertions)]
 mod crash;
 mod documents;
 mod faults;

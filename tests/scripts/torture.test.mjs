@@ -59,7 +59,7 @@ test('half a minute is clean', async () => {
   const run = start(['--minutes', '0.5', '--seed', '4', '--report', file]);
   const code = await finished(run);
   assert.equal(code, 0, run.said + run.complained);
-  assert.match(run.said, /^torture: 0\.5 minutes, seed 4, \d+ faults\n/);
+  assert.match(run.said, /^torture: 0\.5 minutes, seed 4, capture automatic, \d+ faults\n/);
   assert.match(run.said, /the books balance\n/);
   assert.match(run.said, /\ntorture: clean\n$/);
   assert.equal(run.complained, '');

@@ -93,6 +93,7 @@ scenarios! {
     outages::capture_without_an_answer(Manual, orders::paid, outages::COLLECTED),
     outages::refund_without_an_answer(Automatic, orders::paid, outages::REFUNDED),
     outages::cancel_without_an_answer(Manual, orders::paid, orders::LET_GO),
+    outages::return_without_an_answer(Automatic, parts::delivered, parts::RETURNED),
     outages::a_listener_that_fails(Automatic, orders::unpaid, outages::TOLD_AGAIN),
     time::expire_unpaid(Automatic, orders::unpaid, time::EXPIRED),
     time::pay_for_what_is_sold_out(Automatic, orders::unpaid, time::SOLD_OUT),

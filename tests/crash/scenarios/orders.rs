@@ -95,9 +95,10 @@ pub async fn checkout_held(patient: &Patient, case: &Case) {
 }
 
 pub async fn cancel(patient: &Patient, case: &Case) {
-    let reason = Some(json!({"reason": "changed my mind"}));
+    let (reason, key) = (json!({"reason": "changed my mind"}), case.key("cancel"));
+    let headers = [("x-order-token", case.token()), ("idempotency-key", key.as_str())];
     let path = format!("{}/cancel", case.order_path());
-    let order = patient.must(&[200], "POST", &path, &[("x-order-token", case.token())], reason).await;
+    let order = patient.must(&[200], "POST", &path, &headers, Some(reason)).await;
     assert_eq!(order["status"], "cancelled");
 }
 
@@ -114,7 +115,10 @@ pub async fn cancel_held(patient: &Patient, case: &Case) {
     patient.until(gone, case.payment()).await;
 }
 
+/// The order is as a crash leaves it before it is noted that its payment is made.
 pub async fn cancel_waiting(patient: &Patient, case: &Case) {
+    let unfinished = "UPDATE orders.orders SET finished_at = NULL WHERE id::text = $1";
+    patient.owner.execute(unfinished, &[&id(&case.order)]).await.unwrap();
     cancel_held(patient, case).await;
 }
 

@@ -4,7 +4,7 @@
 use super::super::case::{Case, End, PAID};
 use super::super::patient::Patient;
 use super::payments::{capture_part, refund_part};
-use super::{orders, payments};
+use super::{orders, parts, payments};
 
 pub const COLLECTED: End = payments::COLLECTED_IN_PART;
 pub const REFUNDED: End = payments::REFUNDED_IN_PART;
@@ -20,8 +20,9 @@ async fn while_the_gateway_is_away(patient: &Patient, case: &Case, asked: impl F
         patient.owner.batch_execute("GRANT UPDATE ON payments.sandbox_charges TO payments").await.unwrap();
     };
     futures::join!(asked, back);
-    let open = "SELECT 1 WHERE NOT EXISTS (SELECT FROM payments.transactions WHERE payment_id::text = $1 AND status = 'pending')";
-    patient.until(open, case.payment()).await;
+    let answered = "SELECT 1 WHERE NOT EXISTS
+        (SELECT FROM payments.transactions WHERE payment_id::text = $1 AND status = 'pending')";
+    patient.until(answered, case.payment()).await;
 }
 
 /// No request of this case is being worked on: it was answered, or may be taken up by a repetition.
@@ -38,6 +39,10 @@ pub async fn refund_without_an_answer(patient: &Patient, case: &Case) {
 
 pub async fn cancel_without_an_answer(patient: &Patient, case: &Case) {
     while_the_gateway_is_away(patient, case, orders::cancel(patient, case)).await;
+}
+
+pub async fn return_without_an_answer(patient: &Patient, case: &Case) {
+    while_the_gateway_is_away(patient, case, parts::accept_return(patient, case)).await;
 }
 
 /// Who hears that the payment is secured cannot write it down, and is told again later.

@@ -14,7 +14,7 @@ use reqwest::redirect::Policy;
 /// A peer that leaves says so on every answer; connections to it are made anew only so often.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// An idle connection is asked this often whether its peer still lives …
-const PING_EVERY: Duration = Duration::from_secs(10);
+const PING_EVERY: Duration = Duration::from_secs(5);
 /// … which has so long to answer.
 const PING_PATIENCE: Duration = Duration::from_secs(5);
 /// How long an unused connection is kept.

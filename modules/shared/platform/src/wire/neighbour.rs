@@ -22,6 +22,9 @@ use crate::context;
 /// A call that was given less time than this tells nothing about the neighbour when it runs out.
 const FAIR: Duration = Duration::from_secs(1);
 
+/// Who was waited for in vain for so long is not waited for again by the same request.
+const LONG: Duration = Duration::from_secs(2);
+
 /// A module in another process. Clones share connections and breaker.
 #[derive(Clone)]
 pub struct Neighbour(Arc<Inner>);
@@ -193,6 +196,10 @@ impl Neighbour {
                 Ok(answer.map_or_else(|fault| Attempt::Refused(self.foreign(fault)), Attempt::Answered))
             }
             Err(failure) => {
+                // A connection whose peer does not answer for long is broken off before a patient call's time is up.
+                if failure.is_telling() && now.elapsed() >= LONG {
+                    context::note_silent(self.module());
+                }
                 self.learn(&failure, left, line);
                 Ok(Attempt::Failed(failure))
             }
@@ -203,9 +210,6 @@ impl Neighbour {
         // A time that was short from the beginning tells nothing.
         if failure.kind == FailureKind::TimedOut && left < FAIR {
             return;
-        }
-        if failure.kind == FailureKind::TimedOut {
-            context::note_silent(self.module());
         }
         self.0.lines.give_up(line);
         if failure.is_telling() {

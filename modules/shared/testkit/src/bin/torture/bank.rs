@@ -5,14 +5,20 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::shop::Capture;
+
 /// The sandbox's own secret, which everybody knows.
 const SECRET: &[u8] = b"whsec_sandbox";
 
 /// The event of a payment that was authenticated under this reference.
-pub fn succeeded(id: &str, reference: &str, payment: &Value) -> Value {
+pub fn authenticated(id: &str, reference: &str, payment: &Value, capture: Capture) -> Value {
+    let kind = match capture {
+        Capture::Automatic => "payment_intent.succeeded",
+        Capture::Manual => "payment_intent.amount_capturable_updated",
+    };
     let amount = amount(payment.get("amount").unwrap_or(&Value::Null));
     json!({
-        "id": id, "type": "payment_intent.succeeded",
+        "id": id, "type": kind,
         "data": {"object": {
             "id": reference, "amount": amount, "amount_received": amount,
             "metadata": {"payment_id": text(payment, "id")},

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::{Client, Error};
 
 use crate::ledger::Ledger;
+use crate::shop::Capture;
 
 /// What was on hand of each variant.
 pub type Stock = BTreeMap<String, i64>;
@@ -22,18 +23,21 @@ const SOLD: &str = "
     FROM products.stock_levels s LEFT JOIN sold ON sold.variant_id = s.variant_id
     GROUP BY s.variant_id, s.on_hand";
 
-/// What the gateway holds for an order must be its total without what was refunded, or nothing.
+/// What the gateway has of an order must be what was collected without what was refunded, or nothing. With $1 all
+/// of it is collected at once.
 const MONEY: &str = "
-    SELECT o.number, o.status, o.total_minor, p.refunded_minor,
+    SELECT o.number, o.status, coalesce(p.captured_minor, 0), coalesce(p.refunded_minor, 0),
            coalesce(sum(c.captured_minor), 0)::bigint, coalesce(sum(c.refunded_minor), 0)::bigint,
            count(*) FILTER (WHERE c.captured_minor > c.refunded_minor)
     FROM orders.orders o
     LEFT JOIN payments.payments p ON p.order_id = o.id
     LEFT JOIN payments.sandbox_charges c ON c.payment_id = p.id
-    GROUP BY o.number, o.status, o.total_minor, p.refunded_minor
+    GROUP BY o.number, o.status, o.total_minor, p.captured_minor, p.refunded_minor
     HAVING count(*) FILTER (WHERE c.captured_minor > c.refunded_minor) > 1
         OR coalesce(sum(c.captured_minor), 0) - coalesce(sum(c.refunded_minor), 0) <>
-           CASE WHEN o.status = 'cancelled' THEN 0 ELSE o.total_minor - coalesce(p.refunded_minor, 0) END";
+           CASE WHEN o.status = 'cancelled' THEN 0
+                ELSE coalesce(p.captured_minor, 0) - coalesce(p.refunded_minor, 0) END
+        OR ($1 AND o.status <> 'cancelled' AND p.captured_minor IS DISTINCT FROM o.total_minor)";
 
 /// What is on hand now.
 pub async fn stock(database: &Client) -> Result<Stock, Error> {
@@ -48,9 +52,9 @@ pub async fn orders(database: &Client) -> Result<BTreeMap<String, i64>, Error> {
 }
 
 /// Everything that is wrong in the books.
-pub async fn wrong(database: &Client, before: &Stock, ledger: &Ledger) -> Result<Vec<String>, Error> {
+pub async fn wrong(database: &Client, before: &Stock, ledger: &Ledger, capture: Capture) -> Result<Vec<String>, Error> {
     let mut wrong = stock_differences(database, before).await?;
-    wrong.extend(money_differences(database).await?);
+    wrong.extend(money_differences(database, capture).await?);
     wrong.extend(refunds_missing(database, ledger).await?);
     let refused = "SELECT number, cart_id::text FROM orders.orders WHERE cart_id::text = ANY($1)";
     for row in database.query(refused, &[&ledger.refused]).await? {
@@ -72,16 +76,15 @@ async fn stock_differences(database: &Client, before: &Stock) -> Result<Vec<Stri
     Ok(wrong)
 }
 
-async fn money_differences(database: &Client) -> Result<Vec<String>, Error> {
-    let rows = database.query(MONEY, &[]).await?;
+async fn money_differences(database: &Client, capture: Capture) -> Result<Vec<String>, Error> {
+    let rows = database.query(MONEY, &[&(capture == Capture::Automatic)]).await?;
     let told = rows.iter().map(|row| {
         let (number, status): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        let refunded: Option<i64> = row.try_get(3)?;
-        let sums: [i64; 4] = [row.try_get(2)?, row.try_get(4)?, row.try_get(5)?, row.try_get(6)?];
-        let [total, captured, returned, charges] = sums;
+        let (captured, refunded): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
+        let (collected, returned, charges): (i64, i64, i64) = (row.try_get(4)?, row.try_get(5)?, row.try_get(6)?);
         Ok(format!(
-            "order {number} is {status} over {total} with {refunded:?} refunded; the gateway has collected {captured} \
-             and given back {returned}, {charges} charges hold money"
+            "order {number} is {status}, {captured} captured, {refunded} refunded; the gateway has collected \
+             {collected} and given back {returned}, {charges} charges hold money"
         ))
     });
     told.collect()

@@ -175,6 +175,7 @@ impl Shop {
             items_tried: 0,
             items_cancelled: BTreeMap::new(),
             items_returned: BTreeMap::new(),
+            captured: None,
             refunds: Vec::new(),
         }));
         self.ledger.borrow_mut().orders.push(order.clone());

@@ -8,9 +8,10 @@ use serde_json::json;
 
 use crate::client::Outcome;
 use crate::ledger::SharedOrder;
-use crate::shop::{Request, Shop};
+use crate::shop::{Capture, Request, Shop};
 
 const REFUND: &str = "POST /payments/{id}/refunds";
+const COLLECT: &str = "POST /payments/{id}/capture";
 const MOVE: &str = "POST /orders/{id}/transitions";
 /// Orders that staff looks at are among so many of the last.
 const RECENT: usize = 200;
@@ -20,6 +21,7 @@ impl Shop {
     pub async fn staff(&self, dice: &mut Dice) -> Outcome<()> {
         let Some(order) = self.recent_order(dice) else { return Ok(()) };
         match dice.below(10) {
+            0..3 if self.capture == Capture::Manual => self.collect(&order, dice).await,
             0..4 => self.refund_part(&order, dice).await,
             4 | 5 => self.refund_twice(&order).await,
             6 => self.cancel(&order, Some(self.admin_header())).await,
@@ -99,6 +101,36 @@ impl Shop {
             self.client.tally.borrow_mut().count("refunds");
         }
         Ok(Some(id))
+    }
+
+    /// Collects what is held, whole or in part, now and then by twins.
+    async fn collect(&self, order: &SharedOrder, dice: &mut Dice) -> Outcome<()> {
+        let (payment, total) = (order.borrow().payment.clone(), order.borrow().total);
+        let part = json!({"amount": {"amount": (total * 2 / 3).max(1), "currency": "USD"}});
+        let body = if dice.below(2) == 0 { part } else { json!({}) };
+        let (key, path) = (self.client.unique("capture"), format!("/api/v1/payments/{payment}/capture"));
+        let ask = |_| {
+            let (path, who, body) = (path.clone(), self.admin_header(), Some(body.clone()));
+            let request =
+                Request { operation: COLLECT, method: Method::POST, path, who, key: Some(key.as_str()), body };
+            self.expect(request, &[200, 409])
+        };
+        let times = if dice.below(4) == 0 { 3 } else { 1 };
+        for answer in join_all((0..times).map(ask)).await {
+            let reply = answer?.reply;
+            if reply.status == 409 {
+                let known = ["payment_not_capturable", "capture_exceeds_authorized", "gateway_refused"];
+                self.check(known.contains(&reply.code()), COLLECT, &format!("payment {payment}"), &reply.body);
+                continue;
+            }
+            let captured = amount(&reply.body["captured_amount"]);
+            let before = order.borrow_mut().captured.replace(captured);
+            self.check(before.is_none_or(|before| before == captured), COLLECT, "was collected twice", &reply.body);
+            if before.is_none() {
+                self.client.tally.borrow_mut().count("captures");
+            }
+        }
+        Ok(())
     }
 
     async fn take_to(&self, order: &SharedOrder, state: &str) -> Outcome<()> {

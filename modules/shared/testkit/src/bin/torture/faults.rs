@@ -66,28 +66,23 @@ impl Weather {
     }
 }
 
-/// Waits for the fault's time, breaks the target and mends it.
+/// Waits for the fault's time, breaks the target and mends it; an error is that it did not come back as it should.
 pub async fn carry_out(fault: Fault, victims: Rc<Victims>, weather: Rc<Weather>) -> Result<(), String> {
     sleep_until((weather.began + fault.at).into()).await;
-    let from = match fault.target {
+    let (from, broken) = match fault.target {
         Target::Process(index) => {
             let Some(process) = victims.processes.get(index) else { return Ok(()) };
             let mut process = process.lock().await;
-            let from = weather.breaks();
-            break_process(&mut process, fault).await.map(|()| from)
+            (weather.breaks(), break_process(&mut process, fault).await)
         }
         Target::Postgres => {
             let mut postgres = victims.postgres.lock().await;
-            let from = weather.breaks();
-            break_postgres(&mut postgres, fault).await.map(|()| from)
+            (weather.breaks(), break_postgres(&mut postgres, fault).await)
         }
-        Target::Redis => {
-            let from = weather.breaks();
-            break_redis(Arc::clone(&victims.redis), fault).await.map(|()| from)
-        }
+        Target::Redis => (weather.breaks(), break_redis(Arc::clone(&victims.redis), fault).await),
     };
-    weather.mends(fault, from?);
-    Ok(())
+    weather.mends(fault, from);
+    broken
 }
 
 async fn break_process(process: &mut Process, fault: Fault) -> Result<(), String> {
@@ -112,7 +107,13 @@ async fn break_process(process: &mut Process, fault: Fault) -> Result<(), String
         }
     }
     process.start_again()?;
-    process.ready().await
+    let started = process.ready().await;
+    if started.is_err() {
+        // Somebody would start it again; that it was needed is told all the same.
+        process.start_again()?;
+        process.ready().await?;
+    }
+    started
 }
 
 async fn break_postgres(postgres: &mut Postgres, fault: Fault) -> Result<(), String> {

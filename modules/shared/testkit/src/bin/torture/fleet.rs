@@ -15,6 +15,8 @@ const START: Duration = Duration::from_secs(120);
 /// To end after SIGTERM: longer than the grace that it gives to what is under way.
 const END: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
+/// Lines of a log that are shown of a process that ended.
+const LAST_WORDS: usize = 6;
 /// Above the public port.
 const MANAGEMENT: u16 = 6_000;
 
@@ -81,6 +83,14 @@ impl Process {
         }
     }
 
+    fn last_words(&self) -> String {
+        let said = std::fs::read(self.log()).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let mut lines: Vec<&str> = said.lines().rev().take(LAST_WORDS).collect();
+        lines.reverse();
+        lines.join("\n")
+    }
+
     /// Waits until it says that it is ready.
     pub async fn ready(&mut self) -> Result<(), String> {
         let management = format!("http://127.0.0.1:{}", self.port.saturating_add(MANAGEMENT));
@@ -92,7 +102,7 @@ impl Process {
                 return Ok(());
             }
             if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(format!("{} ended by itself with {status}; see {}", self.name, self.log().display()));
+                return Err(format!("{} ended by itself with {status}: {}", self.name, self.last_words()));
             }
             sleep(PAUSE).await;
         }

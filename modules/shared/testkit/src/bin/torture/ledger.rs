@@ -73,6 +73,8 @@ pub struct Order {
     /// Items that were cancelled by themselves, and returned, as somebody was told.
     pub items_cancelled: BTreeMap<String, i64>,
     pub items_returned: BTreeMap<String, i64>,
+    /// What was collected of what was held, as staff was told.
+    pub captured: Option<i64>,
     /// Refunds that were acknowledged: id and amount.
     pub refunds: Vec<(String, i64)>,
 }

@@ -43,7 +43,7 @@ use self::faults::carry_out;
 use self::logs::Logs;
 use self::report::Report;
 use self::schedule::{Fault, schedule};
-use self::shop::Shop;
+use self::shop::{Capture, Shop};
 use self::stage::{Places, Stage};
 use self::visitor::Visitor;
 
@@ -68,6 +68,9 @@ struct Args {
     /// Of the schedule and of what the clients do.
     #[arg(long)]
     seed: u64,
+    /// When payments are collected.
+    #[arg(long, value_enum, default_value_t = Capture::Automatic)]
+    capture: Capture,
     /// How many clients there are.
     #[arg(long, default_value_t = 16)]
     workers: u16,
@@ -94,12 +97,14 @@ async fn torture(args: &Args) -> Result<bool, String> {
     let (mut interrupts, mut terminations) = (on(SignalKind::interrupt())?, on(SignalKind::terminate())?);
     let length = Duration::try_from_secs_f64(args.minutes * 60.0).map_err(|error| error.to_string())?;
     let faults = schedule(args.seed, length);
-    println!("torture: {} minutes, seed {}, {} faults", args.minutes, args.seed, faults.len());
+    let capture = args.capture.name();
+    println!("torture: {} minutes, seed {}, capture {capture}, {} faults", args.minutes, args.seed, faults.len());
     let places = Places {
         base: args.base.clone(),
         ports: args.ports.clone(),
         program: args.program.clone(),
         folder: args.folder.clone(),
+        capture: args.capture,
     };
     let stage = Stage::set(&places).await?;
     let outcome = tokio::select! {
@@ -135,7 +140,7 @@ async fn run(
     }
     promises::ask(&shop).await;
     let ledger = shop.ledger.take();
-    let wrong = books::wrong(&database, &before, &ledger).await.map_err(|error| error.to_string())?;
+    let wrong = books::wrong(&database, &before, &ledger, args.capture).await.map_err(|error| error.to_string())?;
     wrong.iter().for_each(|what| shop.client.wrong("books", what));
     let (balances, verify) = stage.try_run(&["verify"], "").await?;
     if !balances {
@@ -182,7 +187,9 @@ async fn load(args: &Args, shop: &Rc<Shop>, stage: &Stage, length: Duration, fau
         beside.spawn_local(show_progress(shop.clone(), length));
     }
     while let Some(carried_out) = breaking.join_next().await {
-        carried_out.map_err(|error| error.to_string())??;
+        if let Err(why) = carried_out.map_err(|error| error.to_string())? {
+            shop.client.wrong("a fault", &why);
+        }
     }
     while let Some(left) = visitors.join_next().await {
         left.map_err(|error| format!("a client ended by itself: {error}"))?;

@@ -13,7 +13,7 @@ use crate::bank;
 use crate::checkout::{Payment, is_gateways};
 use crate::client::Outcome;
 use crate::ledger::SharedOrder;
-use crate::shop::{Request, Shop};
+use crate::shop::{Capture, Request, Shop};
 
 const CONFIRM: &str = "POST /payments/{id}/confirm";
 const WEBHOOK: &str = "POST /payments/webhooks/{gateway}";
@@ -72,9 +72,11 @@ impl Shop {
         };
         let reply = self.expect(request, &[200, 402, 409]).await?.reply;
         let body = &reply.body;
-        let declines = method.contains("Declined");
+        let (declines, is_manual) = (method.contains("Declined"), self.capture == Capture::Manual);
         let right = match reply.status {
-            200 => !declines && body["status"] == "succeeded" || body["status"] == "processing",
+            200 if body["status"] == "processing" => true,
+            // Collected already, if staff was quick.
+            200 => !declines && (body["status"] == "succeeded" || is_manual && body["status"] == "authorized"),
             402 => declines || is_gateways(&text(body, "code")),
             _ => body["code"] == "payment_not_confirmable",
         };
@@ -87,12 +89,13 @@ impl Shop {
         let payment = self.payment(order).await?;
         let reference = text(&payment["next_action"], "reference");
         if reference.is_empty() {
-            let known = ["requires_action", "processing", "cancelled", "requires_payment_method", "succeeded"];
+            let known =
+                ["requires_action", "processing", "cancelled", "requires_payment_method", "authorized", "succeeded"];
             let known = known.iter().any(|status| payment["status"] == *status);
             self.check(known, READ_PAYMENT, "has no reference to authenticate", &payment);
             return Ok(());
         }
-        let event = bank::succeeded(&self.client.unique("evt"), &reference, &payment);
+        let event = bank::authenticated(&self.client.unique("evt"), &reference, &payment, self.capture);
         let copies = 1 + dice.below(3);
         let told = join_all((0..copies).map(|_| self.tell(&event)));
         let told: Vec<Outcome<()>> = if dice.below(4) == 0 {

@@ -13,7 +13,7 @@ use crate::account::RENEW;
 use crate::cart::differences;
 use crate::checkout::lines_of;
 use crate::ledger::{Holder, Order};
-use crate::shop::{Request, Shop};
+use crate::shop::{Capture, Request, Shop};
 
 /// Requests at the same time.
 const AT_ONCE: usize = 8;
@@ -53,8 +53,12 @@ impl Shop {
         let Some(order) = self.ledger.borrow().orders.get(index).cloned() else { return };
         let (id, holder) = (order.borrow().id.clone(), order.borrow().holder.clone());
         let Some(body) = self.shown(ORDER, format!("/api/v1/orders/{id}"), &holder).await else { return };
-        for broken in broken_promises(&order.borrow(), &body) {
+        for broken in broken_promises(&order.borrow(), &body, self.capture) {
             self.check(false, ORDER, &broken, &body);
+        }
+        let captured = order.borrow().captured;
+        if let (Some(captured), Ok(payment)) = (captured, self.payment(&order).await) {
+            self.check(amount(&payment["captured_amount"]) == captured, ORDER, "another amount is captured", &payment);
         }
     }
 
@@ -75,11 +79,13 @@ impl Shop {
 }
 
 /// Where an order is not as its buyer, or the staff, was told.
-fn broken_promises(order: &Order, body: &Value) -> Vec<String> {
+fn broken_promises(order: &Order, body: &Value, capture: Capture) -> Vec<String> {
     let status = body["status"].as_str().unwrap_or_default();
     let is_paid = matches!(status, "paid" | "processing" | "shipped" | "delivered");
     let is_cancelled = status == "cancelled";
     let refunded = amount(&body["payment"]["refunded_amount"]);
+    // Of what is held and not collected a part is let go instead.
+    let is_manual = capture == Capture::Manual;
     let refunds = array(&body["refunds"]);
     let done: i64 = refunds.iter().filter(|one| one["status"] == "succeeded").map(|one| amount(&one["amount"])).sum();
     let shows = |id: &String| refunds.iter().any(|refund| refund["id"] == id.as_str());
@@ -93,7 +99,7 @@ fn broken_promises(order: &Order, body: &Value) -> Vec<String> {
         (is_cancelled || order.pays, "nobody has paid for it, and it is not cancelled"),
         (!order.shipped || matches!(status, "shipped" | "delivered"), "it was shipped and is not"),
         (refunds.iter().all(|one| one["status"] != "pending"), "a refund is pending"),
-        (refunded == done, "its refunds are not what its payment has refunded"),
+        (refunded == done || is_manual && refunded <= done, "its refunds are not what its payment has refunded"),
         (order.refunds.iter().all(|(id, _)| shows(id)), "a refund that was acknowledged is not shown"),
         (is_cancelled || counted(body, "cancelled_quantity") == order.items_cancelled, "other items are cancelled"),
         (counted(body, "returned_quantity") == order.items_returned, "other items are returned"),

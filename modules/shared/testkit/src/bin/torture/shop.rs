@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use clap::ValueEnum;
 use eshopz_testkit::load::{Call, Shelf};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,6 +11,25 @@ use crate::client::{Answer, Client, Outcome};
 use crate::ledger::Ledger;
 
 pub const PASSWORD: &str = "correct horse battery staple";
+
+/// When a payment is collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Capture {
+    /// At once.
+    Automatic,
+    /// By staff, after it was authorised.
+    Manual,
+}
+
+impl Capture {
+    /// As the program's setting has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Manual => "manual",
+        }
+    }
+}
 
 /// The shop as its clients know it.
 pub struct Shop {
@@ -21,6 +41,7 @@ pub struct Shop {
     /// The admin's `Authorization` header.
     pub admin: RefCell<String>,
     pub checkouts: Cell<u64>,
+    pub capture: Capture,
 }
 
 /// A request of somebody with a header that lets him in.

@@ -1,7 +1,7 @@
 //! Everything that a run needs: the servers, the processes, the catalogue, the admin; and the end of all that.
 
 use std::cell::{Cell, RefCell};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use crate::client::{Client, LIMIT};
 use crate::faults::{Victims, Weather};
 use crate::fleet::{Process, Recipe};
-use crate::shop::{PASSWORD, Shop};
+use crate::shop::{Capture, PASSWORD, Shop};
 
 pub const ADMIN: &str = "admin@example.com";
 /// Products of the demo catalogue.
@@ -37,6 +37,7 @@ pub struct Places {
     pub ports: Vec<u16>,
     pub program: PathBuf,
     pub folder: PathBuf,
+    pub capture: Capture,
 }
 
 /// What is up.
@@ -55,7 +56,7 @@ impl Stage {
         let recipe = Recipe {
             program: places.program.clone(),
             folder: places.folder.clone(),
-            settings: settings(&places.folder, &database_url, &redis.url()),
+            settings: settings(places, &database_url, &redis.url()),
         };
         let victims = Victims {
             processes: Vec::new(),
@@ -103,7 +104,7 @@ impl Stage {
         let shelf = Shelf::read(&http).await?;
         let client = Client::new(http, Rc::new(Weather::new(Instant::now())));
         let (admin, ledger) = (RefCell::new(admin), RefCell::default());
-        Ok(Rc::new(Shop { client, shelf, scarce, ledger, admin, checkouts: Cell::new(0) }))
+        Ok(Rc::new(Shop { client, shelf, scarce, ledger, admin, checkouts: Cell::new(0), capture: places.capture }))
     }
 
     /// Runs a command of the program; what it says on its standard output.
@@ -140,12 +141,13 @@ impl Stage {
 }
 
 /// What every process is told. An order that nobody pays lives a quarter of a minute.
-fn settings(folder: &Path, database_url: &str, redis_url: &str) -> Vec<(String, String)> {
+fn settings(places: &Places, database_url: &str, redis_url: &str) -> Vec<(String, String)> {
     [
         ("ESHOPZ_DATABASE_URL", database_url),
         ("ESHOPZ_REDIS_URL", redis_url),
-        ("ESHOPZ_DATA_DIR", &folder.join("data").to_string_lossy()),
+        ("ESHOPZ_DATA_DIR", &places.folder.join("data").to_string_lossy()),
         ("ESHOPZ_ORDER_EXPIRY_MINUTES", "0.25"),
+        ("ESHOPZ_PAYMENT_CAPTURE", places.capture.name()),
         ("ESHOPZ_GATEWAY_TIMEOUT_MS", "1500"),
         ("RUST_LOG", "warn"),
     ]
