@@ -5,7 +5,9 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
+use eshopz_kernel::{Fault, FaultKind};
 use eshopz_platform::cache::{Counters, Throttle};
+use eshopz_platform::db::StoreError;
 use eshopz_platform::migrate::MigrateError;
 use eshopz_platform::service_secret;
 use eshopz_platform::wire::ServiceKeys;
@@ -105,12 +107,14 @@ struct Running {
 
 impl Running {
     async fn start(plan: &Plan, database: &Database, readiness: &Readiness) -> anyhow::Result<Self> {
-        prepare_database(plan, database).await?;
-        let keys = service_keys(plan, database).await?;
+        let until = plan.started + Duration::from_secs(plan.args.startup_seconds);
+        patiently(until, async || prepare_database(plan, database).await).await?;
+        // It may go away again at any moment.
+        let keys = patiently(until, async || service_keys(plan, database).await).await?;
         let neighbours = Neighbours::new(&plan.neighbours, &plan.selected, &keys)?;
         let shop = compose(database, &plan.settings, &plan.selected, &neighbours)?;
         if let Some(user) = &shop.user {
-            user.prepare().await?;
+            patiently(until, async || Ok(user.prepare().await?)).await?;
         }
         let carriers = Carriers::new(&shop, &neighbours, &plan.settings).await?;
         let internal = wire::internal_listener(
@@ -165,18 +169,20 @@ impl StopSignals {
     }
 }
 
-/// Migrates, or waits until somebody has: a database that is away or behind gets some time.
+/// Migrates, or sees whether somebody has.
 async fn prepare_database(plan: &Plan, database: &Database) -> anyhow::Result<()> {
-    let patience = Duration::from_secs(plan.args.startup_seconds);
+    if plan.args.migrate || database.is_embedded() {
+        return database.migrate(&mut |_| {}).await;
+    }
+    database.check().await
+}
+
+/// Does what needs the database; one that is away or behind gets some time.
+async fn patiently<T>(until: Instant, work: impl AsyncFn() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let mut told = false;
     loop {
-        let outcome = if plan.args.migrate || database.is_embedded() {
-            database.migrate(&mut |_| {}).await
-        } else {
-            database.check().await
-        };
-        let error = match outcome {
-            Err(error) if plan.started.elapsed() < patience && may_pass(&error) => error,
+        let error = match work().await {
+            Err(error) if Instant::now() < until && may_pass(&error) => error,
             outcome => return outcome,
         };
         if !told {
@@ -188,10 +194,10 @@ async fn prepare_database(plan: &Plan, database: &Database) -> anyhow::Result<()
 }
 
 fn may_pass(error: &anyhow::Error) -> bool {
-    matches!(
-        error.downcast_ref(),
-        Some(MigrateError::Connect(_) | MigrateError::Database(_) | MigrateError::Pending(_))
-    )
+    let migrating = error.downcast_ref();
+    matches!(migrating, Some(MigrateError::Connect(_) | MigrateError::Database(_) | MigrateError::Pending(_)))
+        || error.downcast_ref().is_some_and(StoreError::is_passing)
+        || error.downcast_ref().is_some_and(|fault: &Fault| fault.kind == FaultKind::Unavailable)
 }
 
 /// What the service tokens are signed with: the secret of the deployment, or the one that the database keeps.
@@ -230,5 +236,30 @@ fn announce(plan: &Plan, database: &Database) {
         say!("  try it     http://{public}/docs/");
         say!("  health     http://{management}/health/ready");
         say!("  stop       Ctrl-C");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// What comes of work that fails with each of these, in order, and then succeeds.
+    async fn outcome(failures: Vec<anyhow::Error>) -> anyhow::Result<()> {
+        let failures = RefCell::new(failures.into_iter());
+        let until = Instant::now() + Duration::from_secs(60);
+        patiently(until, async || failures.borrow_mut().next().map_or(Ok(()), Err)).await
+    }
+
+    #[tokio::test]
+    async fn a_database_that_goes_away_at_the_start_is_waited_for() {
+        let away = [
+            MigrateError::Connect("refused".to_owned()).into(),
+            StoreError::Pool("refused".to_owned()).into(),
+            Fault::unavailable("away", 1).into(),
+        ];
+        outcome(away.into()).await.unwrap();
+        outcome(vec![Fault::internal("broken").into()]).await.unwrap_err();
     }
 }

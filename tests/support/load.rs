@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 
 use super::{Shop, address};
 
-/// How long somebody goes on trying.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long somebody goes on trying: twice the lease of a key whose process died, and a little.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Buyers and readers at work.
 pub struct Load {

@@ -42,11 +42,12 @@ impl PaymentService {
     /// # Errors
     /// As [`Self::capture`].
     pub async fn resume_capture(&self, id: PaymentId, capture: Uuid) -> Result<Payment, PaymentError> {
-        let payment = self.load(id.uuid()).await?;
         let row = {
             let mut conn = self.db.conn().await?;
             ledger::find(&mut conn, capture).await?.ok_or(PaymentError::NotFound)?
         };
+        // After the row: once that is settled, so is the payment that is answered.
+        let payment = self.load(id.uuid()).await?;
         if row.status == TransactionStatus::Pending {
             return self.carry_out_capture(&payment, row).await;
         }

@@ -56,11 +56,12 @@ impl PaymentService {
         claim: &Claim,
         attempt: Uuid,
     ) -> Result<Payment, PaymentError> {
-        let payment = self.load(id.uuid()).await?;
         let attempt = {
             let mut conn = self.db.conn().await?;
             ledger::find(&mut conn, attempt).await?
         };
+        // After the attempt: of one that has just been settled by somebody else it must not tell what was before.
+        let payment = self.load(id.uuid()).await?;
         match attempt {
             Some(attempt) if attempt.status == TransactionStatus::Pending => {
                 self.carry_out(payment, attempt, Asked::Again).await

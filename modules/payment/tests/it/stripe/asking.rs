@@ -78,7 +78,7 @@ async fn a_no_after_a_lost_answer_is_the_answer_to_the_key() {
 /// What is told of a charge whose requests all end without an answer that settles it.
 async fn verdict(script: Vec<Line>) -> (GatewayError, usize) {
     let server = Scripted::start(script).await;
-    let gateway = stripe_with(&server.url, Duration::from_millis(600));
+    let gateway = stripe_with(&server.url, Duration::from_secs(3));
     let refusal = gateway.authorize_or_charge(charge_request(Uuid::now_v7(), "pm_card_visa")).await.unwrap_err();
     (refusal, server.asked().len())
 }

@@ -20,7 +20,7 @@ use crate::shop::usd;
 
 /// Stripe at an address; it is patient enough for some repetitions.
 pub fn stripe_at(url: &str) -> StripeGateway {
-    stripe_with(url, Duration::from_secs(5))
+    stripe_with(url, Duration::from_secs(20))
 }
 
 fn stripe_with(url: &str, patience: Duration) -> StripeGateway {

@@ -30,7 +30,7 @@ impl Till {
     async fn open(capture: CaptureMode) -> Self {
         let (stripe, db) = (Localstripe::start(), TestDb::new(&["payment"]).await);
         let pool = db.db("payments");
-        let gateway_timeout = Duration::from_secs(10);
+        let gateway_timeout = Duration::from_secs(30);
         let settings = PaymentSettings { capture, gateway_timeout, webhook_secret: SECRET.to_owned() };
         let shop = Shop::open_over(Arc::new(stripe_at(stripe.endpoint())), db, pool, settings).await;
         Self { shop, stripe }
