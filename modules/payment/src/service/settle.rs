@@ -10,7 +10,7 @@ use eshopz_payment_api::{
 use eshopz_platform::events::outbox;
 use uuid::Uuid;
 
-use super::{now, refunds};
+use super::{now, refunds, releases};
 use crate::domain::{Effect, Fact, Method, TransactionKind, TransactionStatus, state};
 use crate::store::{Movement, NewMovement, Payment, ledger, payments};
 
@@ -85,11 +85,15 @@ async fn refund_broken_release(
     broken: i64,
 ) -> Result<(), DieselError> {
     tracing::warn!(payment = %payment.id, broken, "more was collected than was left of the hold; it is refunded");
-    ledger::cancel_releases(conn, payment.id, now()).await?;
+    // Whoever asked for them believes that they stand; the refund below tells of itself.
+    for release in ledger::cancel_releases(conn, payment.id, now()).await? {
+        publish_refund_failed(conn, payment, &release).await?;
+    }
     if payment.released_minor > 0 {
         let (kind, reference) = (TransactionKind::Release, payment.gateway_reference.clone().unwrap_or_default());
         let left = NewMovement::told(payment, kind, TransactionStatus::Succeeded, payment.released_minor, &reference);
-        ledger::insert(conn, &left).await?;
+        let left = ledger::insert(conn, &left).await?;
+        releases::publish(conn, payment, &left).await?;
     }
     let (amount, reason) = (broken.min(payment.state().refundable()), Some("collected although it was released"));
     if amount > 0

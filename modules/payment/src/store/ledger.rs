@@ -226,8 +226,12 @@ pub async fn refund_by_reference(
         .optional()
 }
 
-/// The releases of a payment did not hold: they are no more.
-pub async fn cancel_releases(conn: &mut AsyncPgConnection, payment: Uuid, now: DateTime<Utc>) -> QueryResult<usize> {
+/// The releases of a payment did not hold: they are no more. Returns them.
+pub async fn cancel_releases(
+    conn: &mut AsyncPgConnection,
+    payment: Uuid,
+    now: DateTime<Utc>,
+) -> QueryResult<Vec<Movement>> {
     diesel::update(
         transactions::table
             .filter(transactions::payment_id.eq(payment))
@@ -235,7 +239,8 @@ pub async fn cancel_releases(conn: &mut AsyncPgConnection, payment: Uuid, now: D
             .filter(transactions::status.eq(TransactionStatus::Succeeded)),
     )
     .set((transactions::status.eq(TransactionStatus::Cancelled), transactions::settled_at.eq(now)))
-    .execute(conn)
+    .returning(Movement::as_returning())
+    .get_results(conn)
     .await
 }
 
