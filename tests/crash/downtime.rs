@@ -31,13 +31,18 @@ const OPEN: [(&str, &str); 6] = [
     ),
 ];
 
-/// The statements that make all of it a minute older: leases run out, pauses end, work counts as left behind.
-pub async fn a_minute(owner: &Client) -> String {
+/// How long a shop is away that died: leases run out, pauses end, work counts as left behind.
+pub const AWAY: &str = "1 minute";
+/// After so long nothing counts any more as being on its way.
+pub const LATER: &str = "6 minutes";
+
+/// The statements that make all of it so much older.
+pub async fn passing(owner: &Client, time: &str) -> String {
     let rows = owner.query(COLUMNS, &[&SCHEMAS.as_slice()]).await.unwrap();
     let mut sql = String::from("BEGIN; SET LOCAL session_replication_role = replica;");
     for table in rows.chunk_by(|one, next| one.get::<_, &str>(0) == next.get::<_, &str>(0)) {
         let set: Vec<String> =
-            table.iter().map(|row| format!("{0} = {0} - interval '1 minute'", row.get::<_, &str>(1))).collect();
+            table.iter().map(|row| format!("{0} = {0} - interval '{time}'", row.get::<_, &str>(1))).collect();
         write!(sql, "UPDATE {} SET {};", table[0].get::<_, &str>(0), set.join(", ")).unwrap();
     }
     sql + "COMMIT;"

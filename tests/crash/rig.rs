@@ -27,7 +27,9 @@ pub struct Rig {
     shop: Shop,
     folder: PathBuf,
     owner: Client,
-    a_minute: String,
+    /// What makes everything older by the time that it is away, and by the time until its books are checked.
+    away: String,
+    later: String,
 }
 
 /// How a scenario went whose process was to die.
@@ -64,9 +66,10 @@ impl Rig {
         let mut process = Process::spawn("a shop that dies", port, folder.join("eshopz.log"), Box::new(make));
         process.wait_until_ready().await;
         let owner = db.owner().await;
-        let a_minute = downtime::a_minute(&owner).await;
+        let away = downtime::passing(&owner, downtime::AWAY).await;
+        let later = downtime::passing(&owner, downtime::LATER).await;
         let shop = Shop::new(process.public(), db, folder.join("mail"), 1);
-        Self { capture, process, shop, folder, owner, a_minute }
+        Self { capture, process, shop, folder, owner, away, later }
     }
 
     /// The points that a scenario passes, one after another.
@@ -176,7 +179,7 @@ impl Rig {
     async fn come_back(&mut self, target: Option<&Target>) {
         self.arm(target);
         self.forget_trace();
-        self.owner.batch_execute(&self.a_minute).await.unwrap();
+        self.owner.batch_execute(&self.away).await.unwrap();
         self.process.start();
         let started = Instant::now();
         // It may die before it is ready.
@@ -187,6 +190,7 @@ impl Rig {
     }
 
     async fn wrong(&self, scenario: &Scenario, case: &Case) -> Option<String> {
+        self.owner.batch_execute(&self.later).await.unwrap();
         // It blocks until the command has ended.
         let findings = tokio::task::block_in_place(|| self.shop.verify());
         if !findings.is_empty() {
