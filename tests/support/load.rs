@@ -183,16 +183,17 @@ impl Person {
         let cart = self.ask("make a cart", 201, Method::POST, "/api/v1/carts", &[], Some(json!({}))).await?;
         let (cart, token) = (member(&cart, "id")?, member(&cart, "token")?);
         let mine = [("x-cart-token", token.as_str())];
+        let mut filled = Value::Null;
         for variant in self.variants.clone() {
             let line = json!({"variant_id": variant, "quantity": 1});
             let path = format!("/api/v1/carts/{cart}/items");
-            self.ask("add to a cart", 201, Method::POST, &path, &mine, Some(line)).await?;
+            filled = self.ask("add to a cart", 201, Method::POST, &path, &mine, Some(line)).await?;
         }
         let key = format!("order-{}-{round}", self.number);
         let headers = [mine[0], ("idempotency-key", key.as_str())];
         let order = json!({
             "cart_id": cart, "email": "guest@example.com", "shipping_address": address(),
-            "payment_method": "pm_card_visa", "expected_total": {"amount": 1_500, "currency": "USD"},
+            "payment_method": "pm_card_visa", "expected_total": filled["totals"]["total"],
         });
         let order = self.ask("order", 201, Method::POST, "/api/v1/orders", &headers, Some(order)).await?;
         let (id, token) = (member(&order, "id")?, member(&order, "token")?);
@@ -240,7 +241,9 @@ impl Person {
             let (status, head) = (response.status().as_u16(), response.headers().clone());
             let text = response.text().await.map_err(|error| format!("{operation}: half an answer: {error:?}"))?;
             let body: Value = serde_json::from_str(&text).unwrap_or_default();
-            if status == expected {
+            // What was added and not answered, since the database went in between, is there when it is added again.
+            let is_more = again && operation == "add to a cart" && status == 200;
+            if status == expected || is_more {
                 self.tally.good.entry(operation).or_default().push(Instant::now());
                 return Ok(body);
             }

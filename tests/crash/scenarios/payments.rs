@@ -41,10 +41,12 @@ pub async fn confirm(patient: &Patient, case: &Case) {
     is_paid(patient, case).await;
 }
 
-/// The gateway takes the money, whatever becomes of the order.
+/// The gateway takes the money, whatever becomes of the order. Who hears of it only after the shop has decided
+/// to give it back is told that the payment is closed.
 pub async fn pay_late(patient: &Patient, case: &Case) {
     let paid = pay(patient, case, "late", "pm_card_visa").await;
-    assert_eq!(paid.status, 200, "{}", paid.body);
+    let is_given_back = paid.code() == "payment_not_confirmable" && paid.body["payment_status"] == "succeeded";
+    assert!(paid.status == 200 || is_given_back, "{} {}", paid.status, paid.body);
 }
 
 pub async fn is_paid(patient: &Patient, case: &Case) {
