@@ -16,6 +16,8 @@ mod events;
 mod idempotency;
 #[path = "it/migrate.rs"]
 mod migrate;
+#[path = "it/pool.rs"]
+mod pool;
 #[path = "it/reader.rs"]
 mod reader;
 #[path = "it/rotation.rs"]

@@ -190,6 +190,9 @@ fn session_configs(schema: &str, config: &DbConfig) -> Result<(Config, Option<Co
     Ok((writer, reader.transpose()?))
 }
 
+/// After so long without a sign of the other side a connection counts as broken off.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// The URL as a session configuration in a module's role.
 fn session_config(schema: &str, which: &'static str, url: &str, more: &str) -> Result<Config, StoreError> {
     let mut raw: Config = url.parse().map_err(|error| StoreError::url(which, &error))?;
@@ -201,6 +204,10 @@ fn session_config(schema: &str, which: &'static str, url: &str, more: &str) -> R
     raw.options(options.trim());
     raw.application_name(format!("eshopz-{schema}"));
     raw.connect_timeout(Duration::from_secs(5));
+    // A server whose machine vanished answers nothing at all, not even with a reset.
+    if raw.get_tcp_user_timeout().is_none() {
+        raw.tcp_user_timeout(SILENCE).keepalives_idle(SILENCE).keepalives_interval(SILENCE / 5).keepalives_retries(3);
+    }
     Ok(raw)
 }
 

@@ -5,10 +5,11 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolBuilder, RecycleError, RecycleResult};
 use diesel::ConnectionError;
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use diesel_async::pooled_connection::PoolableConnection as _;
 use eshopz_kernel::error_chain;
 use tokio::runtime::Handle;
@@ -16,6 +17,11 @@ use tokio::task::JoinSet;
 use tokio_postgres::{Config, NoTls};
 
 use super::StoreError;
+
+/// A connection that nobody took for so long is asked whether it lives: the server may have vanished, or hang.
+const QUIET: Duration = Duration::from_secs(1);
+/// How long it may take to say so.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// Where a pool's connections lead. Clones share it.
 #[derive(Clone)]
@@ -67,7 +73,8 @@ pub(super) struct Sessions {
 
 /// A connection and the generation of the address that it was opened with.
 pub(super) struct Session {
-    conn: AsyncPgConnection,
+    /// None once it was left in the middle of a transaction, and closed for that.
+    conn: Option<AsyncPgConnection>,
     generation: u64,
 }
 
@@ -94,7 +101,7 @@ impl Manager for Sessions {
             let config =
                 config.ok_or_else(|| ConnectionError::BadConnection("there is no such database".to_owned()))?;
             match self.open(config).await {
-                Ok(conn) => return Ok(Session { conn, generation }),
+                Ok(conn) => return Ok(Session { conn: Some(conn), generation }),
                 // The address has changed in the meantime, and what it was is closed: no reason to fail.
                 Err(_) if generation != self.address.generation() => {}
                 Err(error) => return Err(error),
@@ -102,12 +109,18 @@ impl Manager for Sessions {
         }
     }
 
-    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<ConnectionError> {
+    async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<ConnectionError> {
         if session.generation != self.address.generation() {
             return Err(RecycleError::message("it leads to where the database was before"));
         }
-        if session.conn.is_broken() {
+        let Some(conn) = &mut session.conn else {
+            return Err(RecycleError::message("it was left in a transaction"));
+        };
+        if conn.is_broken() {
             return Err(RecycleError::message("it is broken"));
+        }
+        if metrics.last_used() > QUIET && !answers(conn).await {
+            return Err(RecycleError::message("it does not answer"));
         }
         Ok(())
     }
@@ -126,13 +139,29 @@ impl Deref for Conn {
     type Target = AsyncPgConnection;
 
     fn deref(&self) -> &AsyncPgConnection {
-        &self.0.conn
+        match &self.0.conn {
+            Some(conn) => conn,
+            None => unreachable!("it is taken only when it is dropped"),
+        }
     }
 }
 
 impl DerefMut for Conn {
     fn deref_mut(&mut self) -> &mut AsyncPgConnection {
-        &mut self.0.conn
+        match &mut self.0.conn {
+            Some(conn) => conn,
+            None => unreachable!("it is taken only when it is dropped"),
+        }
+    }
+}
+
+impl Drop for Conn {
+    /// A request that was dropped in the middle of its transaction leaves it open. It is ended now, and not when
+    /// the pool lends the connection again: until then others would wait for its locks.
+    fn drop(&mut self) {
+        if self.0.conn.as_mut().is_some_and(|conn| conn.is_broken()) {
+            self.0.conn = None;
+        }
     }
 }
 
@@ -164,6 +193,11 @@ impl Lane {
         }
         changed
     }
+}
+
+/// One round trip that asks for nothing.
+async fn answers(conn: &mut AsyncPgConnection) -> bool {
+    matches!(tokio::time::timeout(SIGN_OF_LIFE, conn.batch_execute("")).await, Ok(Ok(())))
 }
 
 async fn establish(config: Config) -> diesel::ConnectionResult<AsyncPgConnection> {

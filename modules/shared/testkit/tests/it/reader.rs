@@ -8,7 +8,9 @@ use diesel_async::RunQueryDsl as _;
 use eshopz_kernel::{Fault, FaultKind};
 use eshopz_platform::db::{Conn, Db, DbConfig, StoreError};
 use eshopz_testkit::db::TestDb;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
+use tokio_postgres::config::Host;
 
 #[derive(diesel::QueryableByName)]
 struct Word {
@@ -110,6 +112,55 @@ async fn a_reader_that_never_answers_costs_one_read_a_moment() {
         answers(&db).await.unwrap();
     }
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+/// A way to the server that falls silent when told to, with all its connections open. Returns where it begins.
+async fn silenceable(db: &TestDb, silent: watch::Receiver<bool>) -> String {
+    let config: tokio_postgres::Config = db.url.parse().unwrap();
+    let [Host::Unix(folder)] = config.get_hosts() else { panic!("not a socket: {:?}", config.get_hosts()) };
+    let socket = folder.join(format!(".s.PGSQL.{}", config.get_ports()[0]));
+    let way = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("host=127.0.0.1 port={} user=eshopz dbname={}", way.local_addr().unwrap().port(), name(db));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = way.accept().await {
+            let server = UnixStream::connect(&socket).await.unwrap();
+            tokio::spawn(pass(stream, server, silent.clone()));
+        }
+    });
+    url
+}
+
+async fn pass(mut stream: TcpStream, mut server: UnixStream, mut silent: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = tokio::io::copy_bidirectional(&mut stream, &mut server) => return,
+        _ = async { silent.wait_for(|silent| *silent).await.is_ok() } => {}
+    }
+    // Both ends stay open.
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn idle_connections_that_fell_silent_are_not_lent() {
+    let (writer, replica) = (TestDb::new(&["payment"]).await, TestDb::new(&["payment"]).await);
+    let (silence, silent) = watch::channel(false);
+    let db = with_reader(&writer, &silenceable(&replica, silent.clone()).await);
+    // All four connections are there, and idle.
+    for _ in 0..2 {
+        let all = futures::future::join_all((0..4).map(|_| async { db.read_conn().await.unwrap() })).await;
+        drop(all);
+    }
+    assert_eq!(answers(&db).await.unwrap(), name(&replica));
+    silence.send_replace(true);
+    // As long as it takes until a connection counts as idle.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1_200) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(within(Duration::from_secs(2), answers(&db)).await.unwrap(), name(&writer));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
