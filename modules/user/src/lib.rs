@@ -153,8 +153,8 @@ impl UserModule {
     }
 
     /// Takes other keys that the operator gives, [`parse_signing_keys`], as a secret store hands them out
-    /// after a rotation there. One that was not among those before is published for half a minute before
-    /// it signs, and those that are gone until their tokens have expired.
+    /// after a rotation there. One that was not among those before is published until every other process must
+    /// have it before it signs, and those that are gone until their tokens have expired.
     ///
     /// # Errors
     /// When they cannot be read, and then nothing changes; or the keys are in the database.

@@ -42,6 +42,8 @@ pub struct UserSettings {
     pub previous_key_secrets: Vec<String>,
     /// Keys that sign access tokens, the first of them, in place of those in the database; empty for these.
     pub signing_keys: Vec<GivenKey>,
+    /// How long after one process another is given other `signing_keys`, at most. The same in every process.
+    pub signing_keys_known_within: Duration,
     /// How old a process' picture of the keys in the database may be. The same in every process, for the
     /// times of a rotation follow from it.
     pub key_refresh: Duration,
@@ -74,6 +76,7 @@ impl Default for UserSettings {
             key_secret: String::new(),
             previous_key_secrets: Vec::new(),
             signing_keys: Vec::new(),
+            signing_keys_known_within: Duration::ZERO,
             key_refresh: Duration::from_secs(10),
             sign_in_failures_per_account: Limit::new(10, MINUTE * 15),
             sign_in_failures_per_address: Limit::new(100, MINUTE * 15),

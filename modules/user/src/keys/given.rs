@@ -97,6 +97,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::settings::UserSettings;
 
     fn pem(seed: u8) -> String {
         let der = SigningKey::from_bytes(&[seed; 32]).to_pkcs8_der().unwrap();
@@ -183,5 +184,43 @@ mod tests {
         // In two steps: a key that was shown all the while signs at once.
         let swapped = replaced(&ring(&read(&[1, 2]), start), &read(&[2, 1]), timing, at(500));
         assert_eq!(signing(&swapped, at(500)), kid(2));
+    }
+
+    /// A process that is given other keys in the course of time.
+    struct Process {
+        before: Ring,
+        after: Ring,
+        told_at: Instant,
+    }
+
+    impl Process {
+        fn ring(&self, now: Instant) -> &Ring {
+            if now < self.told_at { &self.before } else { &self.after }
+        }
+    }
+
+    #[test]
+    fn processes_that_are_told_one_after_the_other_take_each_others_tokens() {
+        let given = parse_signing_keys(&pem(1)).unwrap();
+        let apart = Duration::from_secs(132);
+        let settings =
+            UserSettings { signing_keys: given.clone(), signing_keys_known_within: apart, ..UserSettings::default() };
+        let (timing, life, refresh) = (Timing::of(&settings), settings.access_token_ttl, settings.key_refresh);
+        let start = Instant::now() + refresh * 2;
+        let processes = [Duration::ZERO, apart / 2, apart].map(|later| {
+            let (before, told_at) = (ring(&given, start), start + later);
+            // The old key is not even kept behind the new one.
+            let after = replaced(&before, &parse_signing_keys(&pem(2)).unwrap(), timing, told_at);
+            Process { before, after, told_at }
+        });
+        for now in (0..600).map(|second| start + Duration::from_secs(second)) {
+            for kid in processes.each_ref().map(|process| signing(process.ring(now), now)) {
+                // By an answer as old as those that are remembered, and with the token as old as it gets.
+                for asked in [now - refresh * 2, now, now + life] {
+                    let known = processes.each_ref().map(|process| shown(process.ring(asked), asked));
+                    assert!(known.iter().all(|kids| kids.contains(&kid)), "{:?} later: {known:?}", now - start);
+                }
+            }
+        }
     }
 }

@@ -53,17 +53,25 @@ struct Stored {
 #[derive(Clone, Copy)]
 struct Timing {
     /// From when a key is shown until it signs: a process of this module remembers the keys for one
-    /// `key_refresh`, who checks tokens for another, and one is to spare.
+    /// `key_refresh`, who checks tokens for another, and one is to spare. Of a given one each process is told
+    /// at a time of its own.
     announced: Duration,
     /// From when a key signs no more until it is shown no more: the life of a token, and one
-    /// `key_refresh` to spare.
+    /// `key_refresh` to spare. A given one signs for longer in a process that is told of its successor later.
     kept: Duration,
+}
+
+impl Timing {
+    fn of(settings: &UserSettings) -> Self {
+        let (refresh, life) = (settings.key_refresh, settings.access_token_ttl);
+        let apart = if settings.signing_keys.is_empty() { Duration::ZERO } else { settings.signing_keys_known_within };
+        Self { announced: refresh * 3 + apart, kept: life + refresh + apart }
+    }
 }
 
 impl Keyring {
     pub fn new(db: Db, settings: &UserSettings) -> Self {
         let refresh = settings.key_refresh;
-        let timing = Timing { announced: refresh * 3, kept: settings.access_token_ttl + refresh };
         let source = if settings.signing_keys.is_empty() {
             let ring = Cache::builder().max_capacity(1).time_to_live(refresh).build();
             let secrets: Vec<String> =
@@ -73,7 +81,7 @@ impl Keyring {
             let ring = given::ring(&settings.signing_keys, Instant::now());
             Source::Given(RwLock::new(Arc::new(ring)))
         };
-        Self { source, timing }
+        Self { source, timing: Timing::of(settings) }
     }
 
     /// Signs claims as a JWT.

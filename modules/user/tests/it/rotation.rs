@@ -316,3 +316,26 @@ async fn keys_that_the_operator_gives_are_rotated_where_they_come_from() {
         base.owner().await.query_one("SELECT count(*) FROM users.signing_keys", &[]).await.unwrap().get(0);
     assert_eq!(stored, 0, "they are in no database");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_given_the_new_key_last_takes_the_tokens_of_the_first() {
+    let apart = Duration::from_secs(3);
+    let given = UserSettings {
+        signing_keys: parse_signing_keys(&pem(1)).unwrap(),
+        signing_keys_known_within: apart,
+        ..quick()
+    };
+    let (_base, [first, last]) = pods([given.clone(), given]).await;
+    let before = first.token().await;
+    first.module.replace_signing_keys(&pem(2)).unwrap();
+    let new = first.kids().await.into_iter().find(|other| *other != kid(&before)).unwrap();
+    // The last one looks at the secret as late as it may.
+    let told = Instant::now();
+    while told.elapsed() < apart {
+        let token = first.token().await;
+        last.checks.authenticate(&token).await.unwrap();
+        pause().await;
+    }
+    last.module.replace_signing_keys(&pem(2)).unwrap();
+    nobody_is_signed_out(&[first, last], chrono::Utc::now(), &new).await;
+}

@@ -2,7 +2,10 @@
 //!
 //! - They are asked for again once they are ten seconds old, in the background: the request that notices
 //!   goes on with those that are known.
-//! - A user module that does not answer signs nobody out: what is known stays good for a day.
+//! - When they are twice as old, since nobody came in the meantime, a request waits for the answer: among
+//!   them may be a key that was stolen and revoked.
+//! - A user module that does not answer signs nobody out: what is known stays good for a day. A request waits
+//!   two seconds for it, and none does within ten seconds of a failure.
 //! - A key that the user module no longer lists goes with the next answer.
 //! - A token with a key that is not known has the keys asked for at once, but they are asked for once a
 //!   second at most, by one request for all, so made-up names cost the user module nothing.
@@ -24,6 +27,10 @@ struct Times {
     /// How old an answer may be before the next one is asked for, and before it proves that a key does
     /// not exist.
     fresh: Duration,
+    /// How old an answer may be to go on with it while the next one is on its way.
+    usable: Duration,
+    /// How long who has an older one waits for the next.
+    wait: Duration,
     /// How long keys are good when no newer answer can be had.
     kept: Duration,
     /// Between an answer, or the end of the wait for one, and the next question.
@@ -34,6 +41,8 @@ struct Times {
 
 const TIMES: Times = Times {
     fresh: Duration::from_secs(10),
+    usable: Duration::from_secs(20),
+    wait: Duration::from_secs(2),
     kept: Duration::from_secs(86_400),
     pause: Duration::from_secs(1),
     patience: Duration::from_secs(3),
@@ -52,6 +61,8 @@ pub(super) struct VerificationKeys {
     known: RwLock<Option<Arc<Known>>>,
     /// When the keys were last asked for. Held by who asks.
     asked: Arc<Mutex<Option<Instant>>>,
+    /// When there was last no answer.
+    failed: RwLock<Option<Instant>>,
 }
 
 impl VerificationKeys {
@@ -60,7 +71,7 @@ impl VerificationKeys {
     }
 
     fn timed(identity: Arc<dyn Identity>, times: Times) -> Self {
-        Self { identity, times, known: RwLock::default(), asked: Arc::default() }
+        Self { identity, times, known: RwLock::default(), asked: Arc::default(), failed: RwLock::default() }
     }
 
     pub fn are_known(&self) -> bool {
@@ -81,12 +92,27 @@ impl VerificationKeys {
         if let Some(known) = &known
             && let Some(key) = known.keys.get(kid)
         {
+            if !self.is_usable(known) && self.renewed().await {
+                return self.find(kid).ok_or_else(invalid_token);
+            }
             if !self.is_fresh(known) {
                 self.ask_behind();
             }
             return Ok(Arc::clone(key));
         }
         self.unknown_key(kid).await
+    }
+
+    /// Waits for keys that are not too old. False when there are none for the time being: during an outage
+    /// one wait has to do, else it would slow down every request.
+    async fn renewed(self: &Arc<Self>) -> bool {
+        let renewing = async {
+            let asked = Arc::clone(&self.asked).lock_owned().await;
+            // Whoever was waited for may have brought them.
+            let brought = self.known().is_some_and(|known| self.is_usable(&known));
+            brought || (!self.pausing(*asked) && self.ask(asked).await.is_ok())
+        };
+        !self.has_just_failed() && tokio::time::timeout(self.times.wait, renewing).await.unwrap_or(false)
     }
 
     async fn unknown_key(self: &Arc<Self>, kid: &str) -> Result<Arc<DecodingKey>, Fault> {
@@ -119,6 +145,12 @@ impl VerificationKeys {
     }
 
     async fn refresh(self: Arc<Self>, mut asked: OwnedMutexGuard<Option<Instant>>) -> Result<(), Fault> {
+        let outcome = self.learn(&mut asked).await;
+        *self.failed.write().unwrap_or_else(PoisonError::into_inner) = outcome.is_err().then(Instant::now);
+        outcome
+    }
+
+    async fn learn(&self, asked: &mut Option<Instant>) -> Result<(), Fault> {
         let since = Instant::now();
         *asked = Some(since);
         let answer = tokio::time::timeout(self.times.patience, self.identity.public_keys()).await;
@@ -156,166 +188,19 @@ impl VerificationKeys {
         known.since.elapsed() < self.times.fresh
     }
 
+    fn is_usable(&self, known: &Known) -> bool {
+        known.since.elapsed() < self.times.usable
+    }
+
+    fn has_just_failed(&self) -> bool {
+        let failed = *self.failed.read().unwrap_or_else(PoisonError::into_inner);
+        failed.is_some_and(|at| at.elapsed() < self.times.fresh)
+    }
+
     fn pausing(&self, asked: Option<Instant>) -> bool {
         asked.is_some_and(|at| at.elapsed() < self.times.pause)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex as Exclusive;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use async_trait::async_trait;
-    use eshopz_kernel::{FaultKind, Role, SessionId};
-
-    use super::*;
-    use crate::auth::PublicKey;
-
-    /// Lists the keys that it is told to, or fails.
-    #[derive(Default)]
-    struct Issuer {
-        listed: Exclusive<Option<Vec<&'static str>>>,
-        asked: AtomicUsize,
-    }
-
-    impl Issuer {
-        fn lists(&self, kids: Option<&[&'static str]>) {
-            *self.listed.lock().unwrap() = kids.map(<[_]>::to_vec);
-        }
-
-        fn asked(&self) -> usize {
-            self.asked.load(Ordering::SeqCst)
-        }
-    }
-
-    #[async_trait]
-    impl Identity for Issuer {
-        async fn public_keys(&self) -> Result<Vec<PublicKey>, Fault> {
-            self.asked.fetch_add(1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            let listed = self.listed.lock().unwrap().clone();
-            // As another process would refuse this one; no person must see it.
-            let listed = listed.ok_or_else(|| Fault::unauthenticated("service_token", "Who are you?"))?;
-            Ok(listed.into_iter().map(|kid| PublicKey { kid: kid.to_owned(), x: "A".repeat(43) }).collect())
-        }
-
-        async fn session_role(&self, _: SessionId) -> Result<Option<Role>, Fault> {
-            Ok(None)
-        }
-    }
-
-    fn keys(times: Times) -> (Arc<Issuer>, Arc<VerificationKeys>) {
-        let issuer = Arc::<Issuer>::default();
-        issuer.lists(Some(&["a"]));
-        (issuer.clone(), Arc::new(VerificationKeys::timed(issuer, times)))
-    }
-
-    async fn kind(keys: &Arc<VerificationKeys>, kid: &str) -> Option<FaultKind> {
-        keys.key(kid).await.err().map(|fault| fault.kind)
-    }
-
-    async fn until(what: &str, so: impl AsyncFn() -> bool) {
-        let began = Instant::now();
-        while !so().await {
-            assert!(began.elapsed() < Duration::from_secs(10), "never: {what}");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn made_up_names_cost_one_question_a_second() {
-        let (issuer, keys) = keys(TIMES);
-        let began = Instant::now();
-        let all = (0..500).map(|number| {
-            let keys = Arc::clone(&keys);
-            tokio::spawn(async move { kind(&keys, &format!("made up {number}")).await })
-        });
-        for answer in futures::future::join_all(all.collect::<Vec<_>>()).await {
-            assert_eq!(answer.unwrap(), Some(FaultKind::Unauthenticated));
-        }
-        assert_eq!(kind(&keys, "a").await, None);
-        let allowed = 1 + usize::try_from(began.elapsed().as_secs()).unwrap();
-        assert!((1..=allowed).contains(&issuer.asked()), "{} questions", issuer.asked());
-    }
-
-    struct Hung;
-
-    #[async_trait]
-    impl Identity for Hung {
-        async fn public_keys(&self) -> Result<Vec<PublicKey>, Fault> {
-            std::future::pending().await
-        }
-
-        async fn session_role(&self, _: SessionId) -> Result<Option<Role>, Fault> {
-            std::future::pending().await
-        }
-    }
-
-    #[tokio::test]
-    async fn who_hangs_is_waited_for_once_and_not_by_each_in_turn() {
-        let times = Times { patience: Duration::from_millis(100), ..TIMES };
-        let keys = Arc::new(VerificationKeys::timed(Arc::new(Hung), times));
-        let began = Instant::now();
-        let all = (0..50).map(|_| kind(&keys, "a"));
-        for answer in futures::future::join_all(all).await {
-            assert_eq!(answer, Some(FaultKind::Unavailable));
-        }
-        assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
-    }
-
-    #[tokio::test]
-    async fn who_does_not_answer_signs_nobody_out() {
-        let times = Times { fresh: Duration::from_millis(30), pause: Duration::from_millis(10), ..TIMES };
-        let (issuer, keys) = keys(times);
-        keys.prepare().await.unwrap();
-        issuer.lists(None);
-        let asked = issuer.asked();
-        until("it is asked again behind", async || {
-            assert_eq!(kind(&keys, "a").await, None);
-            issuer.asked() > asked + 1
-        })
-        .await;
-        // What is not known may be good: nobody can tell.
-        let fault = keys.key("b").await.err().unwrap();
-        assert_eq!((fault.kind, fault.retry_after), (FaultKind::Unavailable, Some(1)));
-        issuer.lists(Some(&["b"]));
-        until("it answers again", async || kind(&keys, "b").await.is_none()).await;
-    }
-
-    #[tokio::test]
-    async fn a_key_that_is_withdrawn_goes_with_the_next_answer() {
-        let times = Times { fresh: Duration::from_millis(20), pause: Duration::from_millis(5), ..TIMES };
-        let (issuer, keys) = keys(times);
-        assert!(!keys.are_known());
-        assert_eq!(kind(&keys, "a").await, None);
-        issuer.lists(Some(&["b"]));
-        until("it is gone", async || kind(&keys, "a").await == Some(FaultKind::Unauthenticated)).await;
-        assert_eq!(kind(&keys, "b").await, None);
-    }
-
-    #[tokio::test]
-    async fn without_any_key_there_is_no_judgement() {
-        let times = Times { kept: Duration::from_millis(50), pause: Duration::from_secs(600), ..TIMES };
-        let (issuer, keys) = keys(times);
-        issuer.lists(None);
-        for _ in 0..3 {
-            assert_eq!(kind(&keys, "a").await, Some(FaultKind::Unavailable));
-        }
-        assert_eq!(issuer.asked(), 1);
-        issuer.lists(Some(&["a"]));
-        keys.prepare().await.unwrap();
-        issuer.lists(None);
-        assert!(keys.are_known());
-        until("they are too old", async || kind(&keys, "a").await.is_some()).await;
-    }
-
-    #[tokio::test]
-    async fn a_client_that_goes_away_takes_no_answer_along() {
-        let (issuer, keys) = keys(TIMES);
-        let hasty = tokio::time::timeout(Duration::from_millis(1), keys.key("a")).await;
-        assert!(hasty.is_err());
-        assert_eq!(kind(&keys, "a").await, None);
-        assert_eq!(issuer.asked(), 1);
-    }
-}
+mod tests;
