@@ -139,7 +139,13 @@ pub fn user_module(
         counters: Counters::new(redis.clone()),
         sessions: sessions.clone(),
         mailer: Arc::new(FolderMailer::new(settings.database.data_dir.join("mail"))),
-        settings: UserSettings { key_secret, previous_key_secrets, signing_keys, ..UserSettings::default() },
+        settings: UserSettings {
+            key_secret,
+            previous_key_secrets,
+            signing_keys,
+            signing_keys_known_within: settings.runtime.secrets_known_within(),
+            ..UserSettings::default()
+        },
     }))
 }
 

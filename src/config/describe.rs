@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use eshopz_platform::db::DbConfig;
 use serde_json::{Value, json};
 
 use super::{DatabaseArgs, RuntimeArgs, ShopArgs};
@@ -10,14 +11,15 @@ use crate::modules::Module;
 /// The effective configuration with secrets hidden.
 #[must_use]
 pub fn describe(database: &DatabaseArgs, runtime: &RuntimeArgs, shop: &ShopArgs) -> Value {
-    let urls: BTreeMap<&str, Value> = Module::ALL
-        .iter()
-        .map(|module| (module.name(), json!(database.config(*module, None).ok().map(|config| hide(&config.url)))))
-        .collect();
+    let of_modules = |shown: fn(&DbConfig) -> Option<String>| -> BTreeMap<&str, Value> {
+        let shown = |module: &Module| json!(database.config(*module, None).ok().as_ref().and_then(shown));
+        Module::ALL.iter().map(|module| (module.name(), shown(module))).collect()
+    };
     json!({
         "environment": format!("{:?}", runtime.environment).to_lowercase(),
         "database": {
-            "urls": urls,
+            "urls": of_modules(|config| Some(hide(&config.url))),
+            "reader_urls": of_modules(|config| config.reader_url.as_deref().map(hide)),
             "private_server": !database.is_external(&Module::ALL),
             "data_dir": database.data_dir,
             "pool_per_module": database.database_pool,

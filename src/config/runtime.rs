@@ -1,5 +1,7 @@
 //! What is around the shop: Redis, events, secrets, the gateway, limits.
 
+use std::time::Duration;
+
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 
@@ -60,6 +62,11 @@ pub struct RuntimeArgs {
     /// `database_url` and the like. A flag or variable counts more than the secret.
     #[arg(long, env = "ESHOPZ_SECRETS", default_value_t = SecretSource::Env, global = true)]
     pub secrets: SecretSource,
+
+    /// Seconds between two looks whether the secrets of `--secrets aws:…` have changed; the same in every process.
+    #[arg(long, env = "ESHOPZ_SECRETS_REFRESH_SECONDS", default_value_t = 60, global = true, hide_short_help = true,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub secrets_refresh_seconds: u64,
 
     /// Encrypts the signing keys in the database. Without it they are encrypted with a key made from the
     /// user module's database URL in production, and with a well-known one in development.
@@ -165,6 +172,19 @@ impl RuntimeArgs {
         given.filter(|secret| !secret.is_empty()).map(|secret| secret.to_string()).collect()
     }
 
+    /// The pause between two looks at the secrets, give or take a tenth.
+    #[must_use]
+    pub const fn secrets_refresh(&self) -> Duration {
+        Duration::from_secs(self.secrets_refresh_seconds)
+    }
+
+    /// How long after one process another learns of other secrets, at most: it may have looked just before, and
+    /// its next look may fail.
+    #[must_use]
+    pub fn secrets_known_within(&self) -> Duration {
+        self.secrets_refresh() * 11 / 10 * 2
+    }
+
     /// The secret that encrypts signing keys at rest, never empty.
     ///
     /// # Errors
@@ -183,5 +203,19 @@ impl RuntimeArgs {
                 Ok(format!("database:{user_database_url}"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn everybody_has_had_two_late_looks_before_all_are_taken_to_know() {
+        let settings = Cli::parse_from(["eshopz", "serve", "--secrets-refresh-seconds", "60"]).settings;
+        assert_eq!(settings.runtime.secrets_known_within(), Duration::from_secs(66) * 2);
     }
 }

@@ -35,11 +35,6 @@ pub struct ServeArgs {
     #[arg(long, env = "ESHOPZ_STARTUP_SECONDS", default_value_t = 60)]
     pub startup_seconds: u64,
 
-    /// Seconds between two looks whether the secrets of `--secrets aws:…` have changed.
-    #[arg(long, env = "ESHOPZ_SECRETS_REFRESH_SECONDS", default_value_t = 60,
-          value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub secrets_refresh_seconds: u64,
-
     /// Seconds that requests under way may take to end after SIGTERM.
     #[arg(long, env = "ESHOPZ_GRACE_SECONDS", default_value_t = 25)]
     pub grace_seconds: u64,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use eshopz_aws::secrets::Secret;
+use eshopz_aws::secrets::{Secret, SecretsError};
 
 use super::slots::{SLOTS, Slot};
 use crate::cli::Settings;
@@ -13,6 +13,17 @@ pub struct Merged {
     pub settings: Settings,
     /// The secret that a setting came from, by the setting's variable.
     pub origins: BTreeMap<&'static str, String>,
+}
+
+/// Refuses a setting whose value is none. What is no setting may have any.
+///
+/// # Errors
+/// [`SecretsError::NotText`].
+pub fn check(secret: &Secret) -> Result<(), SecretsError> {
+    match secret.not_texts.iter().find(|key| is_setting(key)) {
+        Some(key) => Err(SecretsError::NotText(secret.name.clone(), key.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Puts secrets where nothing was given. A later secret counts more than an earlier one.
@@ -56,9 +67,13 @@ fn value_of<'a>(slot: &Slot, secret: &'a Secret) -> Option<&'a str> {
     secret.values.iter().find_map(|(key, value)| slot.is_called(key).then_some(value.as_str()))
 }
 
+fn is_setting(key: &str) -> bool {
+    SLOTS.iter().any(|slot| slot.is_called(key))
+}
+
 fn warn_of_strangers(secrets: &[Secret]) {
     for secret in secrets {
-        for key in secret.values.keys().filter(|key| !SLOTS.iter().any(|slot| slot.is_called(key))) {
+        for key in secret.values.keys().chain(&secret.not_texts).filter(|key| !is_setting(key)) {
             tracing::warn!(key, secret = secret.name, "the secret has a member that is no secret setting");
         }
     }
@@ -66,6 +81,8 @@ fn warn_of_strangers(secrets: &[Secret]) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use clap::Parser as _;
 
     use super::*;
@@ -77,7 +94,17 @@ mod tests {
 
     fn secret(name: &str, values: &[(&str, &str)]) -> Secret {
         let values = values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Secret { name: name.to_owned(), version: "1".to_owned(), values }
+        Secret { name: name.to_owned(), version: "1".to_owned(), values, not_texts: BTreeSet::new() }
+    }
+
+    #[test]
+    fn only_a_setting_has_to_be_a_text() {
+        let with = |key: &str| Secret { not_texts: [key.to_owned()].into(), ..secret("shop", &[("secret_key", "x")]) };
+        for known in ["redis_url", "ESHOPZ_ORDER_DATABASE_URL"] {
+            let error = check(&with(known)).unwrap_err();
+            assert_eq!(error.to_string(), format!("in the secret `shop`, `{known}` has to be a text"));
+        }
+        assert_eq!(check(&with("feature")), Ok(()));
     }
 
     #[test]

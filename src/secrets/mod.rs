@@ -65,7 +65,9 @@ pub fn annotated(mut described: Value, settings: &Settings) -> Value {
 async fn fetch(store: &SecretStore, names: &[String]) -> Result<Vec<Secret>, SecretsError> {
     let mut secrets = Vec::with_capacity(names.len());
     for name in names {
-        secrets.push(store.fetch(name).await?);
+        let secret = store.fetch(name).await?;
+        merge::check(&secret)?;
+        secrets.push(secret);
     }
     Ok(secrets)
 }

@@ -4,11 +4,14 @@
 //! yet. So each secret that others must agree on is known beside its successor for a while.
 
 use std::fmt;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use async_trait::async_trait;
+use diesel_async::SimpleAsyncConnection as _;
 use eshopz_payment::PaymentModule;
 use eshopz_platform::cache::Redis;
-use eshopz_platform::db::Db;
+use eshopz_platform::db::{Db, DbConfig, StoreError};
 use eshopz_platform::wire::ServiceKeys;
 use eshopz_user::UserModule;
 
@@ -19,7 +22,7 @@ use crate::modules::Module;
 
 /// A part of the process that takes new secrets.
 #[async_trait]
-pub trait Rotation: fmt::Debug + Send {
+pub trait Rotation: fmt::Debug + Send + Sync {
     /// Its name in the log.
     fn part(&self) -> &'static str;
 
@@ -29,18 +32,23 @@ pub trait Rotation: fmt::Debug + Send {
     /// When the new ones are no good; it then works with the old ones.
     async fn apply(&mut self, before: &Settings, after: &Settings) -> anyhow::Result<()>;
 
-    /// Another look went by without a change for this part.
+    /// Another interval went by without a change for this part.
     fn settle(&mut self) {}
+
+    /// Ends when what it has is taken no more, so that there may be something newer.
+    async fn refused(&self) {
+        std::future::pending().await
+    }
 }
 
 /// Everything in a process that takes new secrets.
 #[must_use]
 pub fn all(shop: &Shop, keys: &ServiceKeys) -> Vec<Box<dyn Rotation>> {
-    let mut all: Vec<Box<dyn Rotation>> = vec![
-        Box::new(Databases(shop.pools().to_vec())),
-        Box::new(RedisUrl(shop.redis.clone())),
-        Box::new(ServiceTokens { keys: keys.clone(), next: None }),
-    ];
+    let mut all: Vec<Box<dyn Rotation>> =
+        vec![Box::new(RedisUrl(shop.redis.clone())), Box::new(ServiceTokens { keys: keys.clone(), next: None })];
+    for (module, db) in shop.pools() {
+        all.push(Box::new(DatabaseUrl(*module, db.clone())));
+    }
     if let Some(user) = &shop.user {
         all.push(Box::new(SigningKeys(user.clone())));
     }
@@ -51,26 +59,48 @@ pub fn all(shop: &Shop, keys: &ServiceKeys) -> Vec<Box<dyn Rotation>> {
     all
 }
 
-/// The modules' pools: connections to come are made with the new URL.
+/// A module's pool: connections to come are made with the new URL.
 #[derive(Debug)]
-struct Databases(Vec<(Module, Db)>);
+struct DatabaseUrl(Module, Db);
+
+/// How long a database may take to show that a module could work there.
+const TRIAL: Duration = Duration::from_secs(5);
 
 #[async_trait]
-impl Rotation for Databases {
+impl Rotation for DatabaseUrl {
     fn part(&self) -> &'static str {
         "database"
     }
 
-    async fn apply(&mut self, _before: &Settings, after: &Settings) -> anyhow::Result<()> {
-        let modules: Vec<Module> = self.0.iter().map(|(module, _)| *module).collect();
+    async fn apply(&mut self, before: &Settings, after: &Settings) -> anyhow::Result<()> {
+        let Self(module, db) = self;
         // On a private server there is nothing to change.
-        if after.database.is_external(&modules) {
-            for (module, db) in &self.0 {
-                db.reconfigure(&after.database.config(*module, None)?)?;
-            }
+        if !after.database.is_external(&[*module]) {
+            return Ok(());
         }
-        Ok(())
+        let config = after.database.config(*module, None)?;
+        let known = before.database.config(*module, None).is_ok_and(|before| before.url == config.url);
+        if !known {
+            try_out(db.schema(), &config).await.with_context(|| format!("the {module} module"))?;
+        }
+        Ok(db.reconfigure(&config)?)
     }
+
+    async fn refused(&self) {
+        self.1.refused().await;
+    }
+}
+
+/// Whether a module's tables are there and may be read: going over closes the connections that work. Nothing
+/// depends on a reader, so that is not tried; while it cannot be had the writer answers.
+async fn try_out(schema: &'static str, config: &DbConfig) -> Result<(), StoreError> {
+    let config = DbConfig { reader_url: None, max_connections: 1, acquire_timeout: TRIAL, ..config.clone() };
+    let work = async {
+        // Every module has this one.
+        Ok(Db::new(schema, &config)?.conn().await?.batch_execute("SELECT FROM outbox LIMIT 0").await?)
+    };
+    let outcome = tokio::time::timeout(TRIAL, work).await;
+    outcome.unwrap_or_else(|_| Err(StoreError::Pool(format!("no answer within {} s", TRIAL.as_secs()))))
 }
 
 #[derive(Debug)]

@@ -98,6 +98,75 @@ async fn a_new_database_password_needs_no_restart() {
     assert_eq!(process.terminate().await, 0);
 }
 
+#[tokio::test]
+async fn a_database_url_that_leads_nowhere_changes_nothing() {
+    let (db, store, folder) = (TestDb::new(&MODULES).await, Store::start(), Folder::new());
+    let login = Login::new(&db, "first").await;
+    let secret = |url: String| json!({"database_url": url, "secret_key": OLD_KEY});
+    store.create("shop", &secret(login.url("first")).to_string()).await;
+    let mut process = folder.serve("all", &from_secret(&store, "shop")).await;
+    let carts = Load::on(format!("{}/api/v1/carts", process.public()), None, Some(json!({})));
+    let elsewhere = |database: &str| login.url("first").replace(&login.place().1, database);
+    let wrong = [
+        (login.url("wrong"), "password authentication failed"),
+        (elsewhere("no_such_database"), "does not exist"),
+        // There, but without a shop in it.
+        (elsewhere("postgres"), "outbox"),
+        ("postgres://somebody@127.0.0.1:1/shop".to_owned(), "refused"),
+    ];
+    let mut count = 0.0;
+    for (url, reason) in wrong {
+        store.put("shop", &secret(url)).await;
+        count += 1.0;
+        changes(&process, count).await;
+        // Connections that are made now lead to where the shop still is.
+        login.throw_out().await;
+        let said = folder.said("all");
+        let told = said.lines().rfind(|line| line.contains("the cart module")).unwrap_or(&said);
+        assert!(told.contains("new secrets are refused") && told.contains(reason), "{told}");
+    }
+    // The next password, in the secret before the server has it.
+    store.put("shop", &secret(login.url("second"))).await;
+    changes(&process, count + 1.0).await;
+    let seen = carts.end().await;
+    assert!(seen.iter().all(|status| [201, 503].contains(status)), "{seen:?}");
+    let shop = Shop::new(process.public(), db, folder.0.join("mail"), 1);
+    shop.send("POST", "/api/v1/carts", &[], Some(json!({}))).await.expect(201);
+    login.change_password("second").await;
+    login.throw_out().await;
+    patiently(&shop, "POST", "/api/v1/carts", &[], Some(json!({}))).await.expect(201);
+    assert_eq!(process.terminate().await, 0);
+}
+
+/// Left to itself, the process would look again in an hour.
+#[tokio::test]
+async fn a_refused_password_has_the_secret_looked_at_soon() {
+    let (db, store, folder) = (TestDb::new(&MODULES).await, Store::start(), Folder::new());
+    let login = Login::new(&db, "first").await;
+    let secret = |password: &str| json!({"database_url": login.url(password), "secret_key": OLD_KEY});
+    store.create("shop", &secret("first").to_string()).await;
+    let mut environment = from_secret(&store, "shop");
+    environment.push(("ESHOPZ_SECRETS_REFRESH_SECONDS", "3600".to_owned()));
+    let started = Instant::now();
+    let mut process = folder.serve("all", &environment).await;
+    let shop = Shop::new(process.public(), db, folder.0.join("mail"), 1);
+    let again = async || patiently(&shop, "POST", "/api/v1/carts", &[], Some(json!({}))).await.expect(201);
+
+    login.change_password("second").await;
+    login.throw_out().await;
+    shop.register_refused().await;
+    store.put("shop", &secret("second")).await;
+    again().await;
+    // And with the secret first.
+    store.put("shop", &secret("third")).await;
+    login.change_password("third").await;
+    login.throw_out().await;
+    again().await;
+    let looks = process.metric(&["eshopz_secrets_looks_total"]).await;
+    assert!(looks >= 2.0 && looks <= started.elapsed().as_secs_f64() / 2.0, "{looks} looks");
+    assert_eq!(process.terminate().await, 0);
+}
+
 impl Shop {
     /// Waits until the shop says that it is out of order.
     async fn register_refused(&self) {

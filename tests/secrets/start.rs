@@ -29,6 +29,19 @@ async fn a_shop_starts_from_a_secret_alone() {
 }
 
 #[tokio::test]
+async fn a_member_that_is_no_setting_may_be_anything() {
+    let store = Store::start();
+    let secret = r#"{"redis_url": "redis://there", "feature": true, "limits": {"a": "hunter2"}, "hosts": ["hunter2"]}"#;
+    store.create("shop", secret).await;
+    let output = store.run("shop", &["config"]);
+    let said = text(&output);
+    assert!(output.status.success() && said.contains("redis://there") && !said.contains("hunter2"), "{said}");
+    for key in ["feature", "limits", "hosts"] {
+        assert!(said.contains(&format!(r#""key":"{key}""#)), "{key}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn what_rds_writes_is_a_database_url() {
     let (db, store, folder) = (TestDb::new(&MODULES).await, Store::start(), Folder::new());
     let password = "p@ss/w?rd%:&é";
@@ -65,6 +78,7 @@ async fn a_secret_that_is_of_no_use_is_one_line() {
     store.create("list", r#"["hunter2"]"#).await;
     store.create("nested", r#"{"database_url": {"password": "hunter2"}}"#).await;
     store.create("mysql", r#"{"username": "a", "password": "hunter2", "host": "b", "engine": "mysql"}"#).await;
+    store.create("hostless", r#"{"database_url": "postgres://a:hunter2@/shop"}"#).await;
     store.create("empty", "{}").await;
     let production = ["serve", "--env", "production", "--payment-gateway", "sandbox"];
     for (secret, arguments, told) in [
@@ -72,6 +86,7 @@ async fn a_secret_that_is_of_no_use_is_one_line() {
         ("list", &["verify"], "`list` is not a JSON object"),
         ("nested", &["migrate", "up"], "`database_url` has to be a text"),
         ("mysql", &["config"], "not PostgreSQL"),
+        ("hostless", &["serve"], "it names no host"),
         ("empty", &production, "ESHOPZ_DATABASE_URL"),
     ] {
         let output = store.run(secret, arguments);

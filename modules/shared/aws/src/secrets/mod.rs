@@ -7,7 +7,7 @@ mod error;
 mod rds;
 mod shape;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use aws_config::SdkConfig;
@@ -31,6 +31,9 @@ pub struct Secret {
     pub version: String,
     /// The members of the JSON object, as they are spelled there; members without a value are left out.
     pub values: BTreeMap<String, String>,
+    /// The names of the members whose value is no text. Who knows one of them for a setting has to refuse it,
+    /// [`SecretsError::NotText`].
+    pub not_texts: BTreeSet<String>,
 }
 
 impl fmt::Debug for Secret {
@@ -39,6 +42,7 @@ impl fmt::Debug for Secret {
             .field("name", &self.name)
             .field("version", &self.version)
             .field("keys", &self.values.keys())
+            .field("not_texts", &self.not_texts)
             .finish_non_exhaustive()
     }
 }
@@ -52,15 +56,16 @@ impl SecretStore {
     /// The current version of a secret, by name or ARN.
     ///
     /// # Errors
-    /// When AWS does not give it, or it is not a JSON object of texts.
+    /// When AWS does not give it, or it is not a JSON object.
     pub async fn fetch(&self, name: &str) -> Result<Secret, SecretsError> {
         if !self.has_region {
             return Err(SecretsError::Region);
         }
         let answer = self.client.get_secret_value().secret_id(name).send().await;
         let answer = answer.map_err(|error| SecretsError::of(name, &error))?;
-        let values = shape::read(name, text(name, &answer)?)?;
-        Ok(Secret { name: name.to_owned(), version: answer.version_id().unwrap_or_default().to_owned(), values })
+        let (values, not_texts) = shape::read(name, text(name, &answer)?)?;
+        let version = answer.version_id().unwrap_or_default().to_owned();
+        Ok(Secret { name: name.to_owned(), version, values, not_texts })
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_postgres::Config;
+use tokio_postgres::config::Host;
 
 pub use error::{StoreError, violated_constraint};
 pub use pool::Conn;
@@ -154,6 +155,12 @@ impl Db {
         }
     }
 
+    /// Ends when the writer refuses the user or the password that the pool has, or has done so since the last
+    /// time that somebody waited for it.
+    pub async fn refused(&self) {
+        self.writer.refused.notified().await;
+    }
+
     /// How to open a connection of one's own, outside the pool, for `LISTEN`.
     #[must_use]
     pub fn session_config(&self) -> Config {
@@ -193,9 +200,19 @@ fn session_configs(schema: &str, config: &DbConfig) -> Result<(Config, Option<Co
 /// After so long without a sign of the other side a connection counts as broken off.
 const SILENCE: Duration = Duration::from_secs(10);
 
+/// Whether it says where the server is, by name, address or the folder of its socket.
+fn names_a_host(config: &Config) -> bool {
+    let is_name = |host: &Host| !matches!(host, Host::Tcp(name) if name.is_empty());
+    !config.get_hostaddrs().is_empty() || config.get_hosts().iter().any(is_name)
+}
+
 /// The URL as a session configuration in a module's role.
 fn session_config(schema: &str, which: &'static str, url: &str, more: &str) -> Result<Config, StoreError> {
     let mut raw: Config = url.parse().map_err(|error| StoreError::url(which, &error))?;
+    if !names_a_host(&raw) {
+        let advice = ": it names no host; write it as postgres://user:password@host:port/name";
+        return Err(StoreError::Url(which, advice.to_owned()));
+    }
     let given = raw.get_options().unwrap_or_default();
     let options = format!(
         "{given} -c role={schema} -c search_path={schema},public -c timezone=UTC -c jit=off \
@@ -254,6 +271,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_url_has_to_say_where_the_server_is() {
+        let check = |url: &str| config(url.to_owned(), None).check();
+        for bad in
+            ["", "postgres:///shop", "postgres://u:p@/shop", "postgres://u:p@:5432/shop", "dbname=x", "host='' user=u"]
+        {
+            let told = check(bad).unwrap_err().to_string();
+            assert!(told.starts_with("the database URL is not valid: it names no host; write it as"), "{bad}: {told}");
+        }
+        for good in [
+            "postgres://u:p@h/db",
+            "postgres://u@[::1]:5433/db",
+            // The folder of a socket, as the private server has it.
+            "postgres://u@%2Ftmp%2Fpg/db",
+            "postgres:///db?host=/tmp/pg",
+            "host=/tmp/pg dbname=x",
+            "hostaddr=127.0.0.1 dbname=x",
+        ] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        let reader = config("postgres://u:p@h/db".to_owned(), Some("postgres:///db".to_owned()));
+        assert!(
+            reader.check().unwrap_err().to_string().starts_with("the database reader URL is not valid: it names no")
+        );
     }
 
     #[tokio::test]

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolBuilder, RecycleError, RecycleResult};
 use diesel::ConnectionError;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use diesel_async::pooled_connection::PoolableConnection as _;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use eshopz_kernel::error_chain;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
 use super::StoreError;
@@ -69,6 +71,7 @@ pub(super) struct Sessions {
     /// A connection is driven by the runtime that opened it. A worker's ends before the relay and the
     /// jobs do, so connections belong to the runtime that made the pool.
     runtime: Handle,
+    refused: Arc<Notify>,
 }
 
 /// A connection and the generation of the address that it was opened with.
@@ -82,7 +85,7 @@ impl Sessions {
     async fn open(&self, config: Config) -> Result<AsyncPgConnection, ConnectionError> {
         // A set, so that the attempt ends with whoever waits for it.
         let mut opening = JoinSet::new();
-        opening.spawn_on(establish(config), &self.runtime);
+        opening.spawn_on(establish(config, Arc::clone(&self.refused)), &self.runtime);
         match opening.join_next().await {
             Some(Ok(conn)) => conn,
             Some(Err(error)) => Err(bad_connection(&error)),
@@ -170,6 +173,8 @@ impl Drop for Conn {
 pub(super) struct Lane {
     pub(super) pool: Pool<Sessions, Conn>,
     pub(super) address: Address,
+    /// Told when the server refuses the user or the password.
+    pub(super) refused: Arc<Notify>,
 }
 
 impl Lane {
@@ -179,9 +184,10 @@ impl Lane {
         built: impl FnOnce(PoolBuilder<Sessions, Conn>) -> PoolBuilder<Sessions, Conn>,
     ) -> Result<Self, StoreError> {
         let address = Address(Arc::new(RwLock::new(Target { config, generation: 0 })));
-        let sessions = Sessions { address: address.clone(), runtime: Handle::current() };
+        let refused = Arc::<Notify>::default();
+        let sessions = Sessions { address: address.clone(), runtime: Handle::current(), refused: Arc::clone(&refused) };
         let pool = built(Pool::builder(sessions)).build().map_err(|error| StoreError::Pool(error.to_string()))?;
-        Ok(Self { pool, address })
+        Ok(Self { pool, address, refused })
     }
 
     /// New connections lead to another place; idle ones that do not are closed. False when it is the same place.
@@ -200,8 +206,13 @@ async fn answers(conn: &mut AsyncPgConnection) -> bool {
     matches!(tokio::time::timeout(SIGN_OF_LIFE, conn.batch_execute("")).await, Ok(Ok(())))
 }
 
-async fn establish(config: Config) -> diesel::ConnectionResult<AsyncPgConnection> {
-    let (client, connection) = config.connect(NoTls).await.map_err(|error| bad_connection(&error))?;
+async fn establish(config: Config, refused: Arc<Notify>) -> diesel::ConnectionResult<AsyncPgConnection> {
+    let (client, connection) = config.connect(NoTls).await.map_err(|error| {
+        if matches!(error.code(), Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION)) {
+            refused.notify_one();
+        }
+        bad_connection(&error)
+    })?;
     AsyncPgConnection::try_from_client_and_connection(client, connection).await
 }
 

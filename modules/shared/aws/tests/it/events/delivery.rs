@@ -99,10 +99,10 @@ async fn another_takes_over_from_a_consumer_that_dies() {
 }
 
 #[tokio::test]
-async fn an_idle_consumer_stops_at_once() {
+async fn an_idle_consumer_stops_soon() {
     let shop = Shop::with_topics(&["store.count"], 12).await;
     let taker = shop.taker("store.count");
-    let config = ConsumerConfig { wait: Duration::from_secs(20), ..shop.quick() };
+    let config = ConsumerConfig { wait: ConsumerConfig::new(12).wait, ..shop.quick() };
     let consumer = shop.consumer_with("store", std::slice::from_ref(&taker), config);
     let consumer = Running::start(|shutdown| consumer.run(shutdown));
     let relay = shop.relay();
@@ -110,8 +110,32 @@ async fn an_idle_consumer_stops_at_once() {
     until("it works", async || shop.count("effects").await == 1).await;
     let began = Instant::now();
     consumer.stop().await;
-    assert!(began.elapsed() < Duration::from_secs(10), "it waited for the end of its poll: {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(6), "the end of its poll is near: {:?}", began.elapsed());
     relay.stop().await;
+}
+
+#[tokio::test]
+async fn what_comes_while_a_consumer_stops_is_there_for_the_next() {
+    let shop = Shop::with_topics(&["store.count"], 12).await;
+    let taker = shop.taker("store.count");
+    let config = ConsumerConfig { wait: Duration::from_secs(5), visibility: Duration::from_secs(60), ..shop.quick() };
+    let consumer = shop.consumer_with("store", std::slice::from_ref(&taker), config);
+    let (relay, consumer) = (shop.relay(), Running::start(|shutdown| consumer.run(shutdown)));
+    shop.publish(1).await;
+    until("it works, and waits for more", async || shop.count("effects").await == 1).await;
+    let sqs = aws_sdk_sqs::Client::new(&shop.sdk);
+    let url =
+        sqs.get_queue_url().queue_name(shop.topology.names.queue("store")).send().await.unwrap().queue_url.unwrap();
+    let body = serde_json::to_string(&event(WidgetMade::NAME, json!({"number": 2}))).unwrap();
+    let sent = sqs.send_message().queue_url(&url).message_body(body).send();
+    let ((), sent) = tokio::join!(consumer.stop(), sent);
+    sent.unwrap();
+    let (began, next) = (Instant::now(), shop.consume("store", std::slice::from_ref(&taker)));
+    until("the next takes it in", async || shop.count("effects").await == 2).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "it was handed to nobody: {:?}", began.elapsed());
+    for one in [relay, next] {
+        one.stop().await;
+    }
 }
 
 #[tokio::test]
