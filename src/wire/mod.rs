@@ -126,7 +126,13 @@ impl InternalListener {
     /// Takes no more calls, finishes those that are here, and ends. Connections of neighbours that are idle
     /// are not waited for.
     pub async fn stop(self) {
-        let left = self.gate.shut(self.grace).await;
+        let grace = self.grace;
+        self.stop_within(grace).await;
+    }
+
+    /// The same with another time for the calls than the listener was made with.
+    pub async fn stop_within(self, grace: Duration) {
+        let left = self.gate.shut(grace).await;
         if left > 0 {
             tracing::warn!(left, "calls of other modules were not done in time and are cut");
         }

@@ -18,8 +18,8 @@ pub(super) struct Failure {
     pub cause: String,
 }
 
-/// What went wrong, as far as it matters to what is done about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What went wrong, as far as it matters to what is done about it; what tells more of the neighbour comes later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum FailureKind {
     /// Nothing was sent.
     NotAsked,
@@ -29,6 +29,7 @@ pub(super) enum FailureKind {
     Leaving,
     /// The peer does not take our service token.
     NotTrusted,
+    /// Nothing came back: not the answer in time, or not even a sign that the peer is still there.
     TimedOut,
     /// It broke off, or what came back is not the module's.
     Broken,
@@ -68,11 +69,33 @@ impl Failure {
             FailureKind::NotAsked | FailureKind::Leaving | FailureKind::NotTrusted => false,
         }
     }
+
+    /// Whether the neighbour was away, whatever it was asked.
+    pub(super) const fn is_absence(&self) -> bool {
+        match self.kind {
+            FailureKind::NotAsked
+            | FailureKind::NotConnected
+            | FailureKind::Leaving
+            | FailureKind::NotTrusted
+            | FailureKind::TimedOut => true,
+            FailureKind::Broken => false,
+        }
+    }
+
+    /// Of the failures of two attempts, the one that tells more.
+    pub(super) fn graver(self, other: Self) -> Self {
+        if self.kind >= other.kind { self } else { other }
+    }
 }
 
 impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
-        let kind = if error.is_connect() { FailureKind::NotConnected } else { FailureKind::Broken };
+        let kind = match (error.is_connect(), error.is_timeout()) {
+            (true, _) => FailureKind::NotConnected,
+            // The connection was given up because its peer did not answer a ping.
+            (false, true) => FailureKind::TimedOut,
+            (false, false) => FailureKind::Broken,
+        };
         Self { kind, cause: error_chain(&error.without_url()) }
     }
 }

@@ -22,10 +22,13 @@ pub const SERVICE_ISSUER: &str = "eshopz-service";
 const LIFE: i64 = 60;
 /// How long it is used: half of its life, so that none expires on the way.
 const USE: Duration = Duration::from_secs(30);
-/// What clocks may differ by, in seconds.
+/// How long a token is taken after its end, in seconds: clocks differ a little.
 const LEEWAY: u64 = 5;
-/// No token may say that it is good for longer, in seconds: it would outlive a rotation of the secret, which
-/// may have been made because the old one is known.
+/// How far in the future a token may have been made, in seconds: a process with a clock that is fast is one of
+/// ours all the same. What its tokens may do is bounded by their end.
+const AHEAD: i64 = 60;
+/// No token may be good for longer, in seconds, by its own clock or ours: it would outlive a rotation of the
+/// secret, which may have been made because the old one is known.
 const LONGEST_LIFE: i64 = 300;
 /// What the key is derived for. A secret has other uses too, and none may sign for another.
 const PURPOSE: &[u8] = b"eshopz service tokens 1";
@@ -164,12 +167,12 @@ fn derive(secret: &str) -> Result<[u8; 32], Fault> {
 
 /// The claims, if a process of the shop can have made them.
 fn plausible(claims: ServiceClaims) -> Result<ServiceClaims, Fault> {
-    let newest = chrono::Utc::now().timestamp().saturating_add_unsigned(LEEWAY);
-    let life = claims.exp.saturating_sub(claims.iat);
-    if claims.iat > newest {
+    let now = chrono::Utc::now().timestamp();
+    if claims.iat > now.saturating_add(AHEAD) {
         tracing::warn!(caller = claims.sub, "a service token of the future was refused: do the clocks agree?");
         return Err(invalid());
     }
+    let life = claims.exp.saturating_sub(claims.iat.min(now));
     if life > LONGEST_LIFE {
         tracing::warn!(caller = claims.sub, life, "a service token that is good for too long was refused");
         return Err(invalid());
@@ -263,11 +266,25 @@ mod tests {
         let check = |claims: &ServiceClaims| keys.check(&forge("one", &hs256, claims), "product");
         let lasting = |life| ServiceClaims { exp: claims(0).iat + life, ..claims(0) };
         assert!(check(&lasting(LONGEST_LIFE)).is_ok());
-        assert_refused(check(&lasting(LONGEST_LIFE + 1)));
+        // The time may go on between the two.
+        assert_refused(check(&lasting(LONGEST_LIFE + 5)));
         assert_refused(check(&lasting(i64::from(u32::MAX))));
-        assert!(check(&claims(-3)).is_ok(), "clocks may differ a little");
-        assert_refused(check(&claims(-30)));
+        assert_refused(check(&claims(-AHEAD - 30)));
         assert_refused(check(&ServiceClaims { iat: i64::MIN, ..claims(0) }));
+    }
+
+    #[test]
+    fn a_fast_clock_shuts_nobody_out_and_buys_no_time() {
+        let keys = keys(&["one"]);
+        let check =
+            |claims: &ServiceClaims| keys.check(&forge("one", &Header::new(Algorithm::HS256), claims), "product");
+        for fast in [6, 30, AHEAD] {
+            assert!(check(&claims(-fast)).is_ok(), "{fast} s");
+        }
+        let of_tomorrow = claims(-AHEAD);
+        let lasting = |life| ServiceClaims { exp: of_tomorrow.iat + life, ..of_tomorrow.clone() };
+        assert!(check(&lasting(LONGEST_LIFE - AHEAD)).is_ok());
+        assert_refused(check(&lasting(LONGEST_LIFE)));
     }
 
     #[test]

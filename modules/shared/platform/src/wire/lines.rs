@@ -13,10 +13,11 @@ use reqwest::redirect::Policy;
 
 /// A peer that leaves says so on every answer; connections to it are made anew only so often.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
-/// An idle connection is asked this often whether its peer still lives …
-const PING_EVERY: Duration = Duration::from_secs(5);
-/// … which has so long to answer.
-const PING_PATIENCE: Duration = Duration::from_secs(5);
+/// A connection over which nothing comes is asked this often whether its peer still lives …
+const PING_EVERY: Duration = Duration::from_secs(2);
+/// … which has so long to answer. A peer that is frozen or has vanished is noticed after both: well within the
+/// time of a read, so that a second attempt has some left.
+const PING_PATIENCE: Duration = Duration::from_secs(2);
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_secs(90);
 

@@ -9,6 +9,8 @@
 //! the [`eshopz_kernel::Fault`] whole, under its status and the header `x-eshopz-fault`. Whatever else
 //! comes back did not come from the module.
 
+mod attempt;
+mod away;
 mod breaker;
 mod exchange;
 mod gate;
@@ -19,6 +21,7 @@ mod protocol;
 mod serve;
 mod tuning;
 
+pub use away::is_away;
 pub use gate::{Gate, guard};
 pub use keys::{SERVICE_ISSUER, ServiceClaims, ServiceKeys};
 pub use neighbour::Neighbour;

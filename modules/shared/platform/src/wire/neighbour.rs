@@ -1,50 +1,64 @@
 //! The client of a module that runs in another process.
 
 use std::fmt;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use eshopz_kernel::{Fault, FaultKind};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use eshopz_kernel::Fault;
+use futures::future::{Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use super::attempt::{Attempt, FAIR, Question};
+use super::away::NeighbourAway;
 use super::breaker::Breaker;
-use super::exchange::{Failure, FailureKind, Received, exchange};
+use super::exchange::Failure;
 use super::lines::{Line, Lines};
-use super::protocol::{ARGUMENTS_UNREADABLE, DEADLINE, PREFIX, to_announce};
 use super::tuning::NeighbourConfig;
 use crate::context;
-
-/// A call that was given less time than this tells nothing about the neighbour when it runs out.
-const FAIR: Duration = Duration::from_secs(1);
 
 /// Who was waited for in vain for so long is not waited for again by the same request.
 const LONG: Duration = Duration::from_secs(2);
 
 /// A module in another process. Clones share connections and breaker.
 #[derive(Clone)]
-pub struct Neighbour(Arc<Inner>);
+pub struct Neighbour(pub(super) Arc<Inner>);
 
-struct Inner {
-    config: NeighbourConfig,
-    lines: Lines,
-    breaker: Breaker,
+pub(super) struct Inner {
+    pub(super) config: NeighbourConfig,
+    pub(super) lines: Lines,
+    pub(super) breaker: Breaker,
     /// A connection is driven by the runtime that opened it. A worker's ends before relays and jobs do, so
     /// calls run on the one in which the client was made, and all workers share its connections.
-    runtime: Handle,
+    pub(super) runtime: Handle,
 }
 
-/// How a call, or an attempt, ended.
-enum Attempt<R> {
-    Answered(R),
-    /// By the module.
-    Refused(Fault),
-    /// On the way.
-    Failed(Failure),
+/// What a call may be done to when it is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// It changes nothing and is quick: after half of its time it is asked elsewhere as well.
+    Read,
+    /// A second time it changes nothing more, but it may need its time: it is asked again once it has failed.
+    Repeatable,
+    /// It may be asked again only if the first attempt certainly did nothing.
+    Write,
+}
+
+impl Manner {
+    const fn is_harmless(self) -> bool {
+        matches!(self, Self::Read | Self::Repeatable)
+    }
+
+    /// When a call that has no answer yet is asked elsewhere. Not one that is in a hurry: that would double the
+    /// work for answers that are only a little late, just when there is much to do.
+    fn half_time(self, deadline: Instant) -> Option<Instant> {
+        let half = deadline.saturating_duration_since(Instant::now()) / 2;
+        (self == Self::Read && half >= FAIR).then(|| deadline - half)
+    }
 }
 
 impl fmt::Debug for Neighbour {
@@ -74,8 +88,8 @@ impl Neighbour {
         self.0.config.module
     }
 
-    /// Calls a method that changes nothing, or nothing more a second time: a failure of the way there is
-    /// answered by one more attempt.
+    /// Calls a method that changes nothing: a failure of the way there is answered by one more attempt, and so
+    /// is silence for half of the time.
     ///
     /// # Errors
     /// The module's fault as it left, or 503 `unavailable`.
@@ -84,10 +98,11 @@ impl Neighbour {
         A: Serialize + ?Sized + Sync,
         R: DeserializeOwned,
     {
-        self.call(method, args, true, self.0.config.tuning.read).await
+        self.call(method, args, Manner::Read, self.0.config.tuning.read).await
     }
 
-    /// The same for one that may take longer.
+    /// The same for one that may take longer, and may change something if nothing more the second time. Its
+    /// silence says nothing, so it is asked again only after a failure.
     ///
     /// # Errors
     /// Those of [`Self::read`].
@@ -96,7 +111,7 @@ impl Neighbour {
         A: Serialize + ?Sized + Sync,
         R: DeserializeOwned,
     {
-        self.call(method, args, true, patience).await
+        self.call(method, args, Manner::Repeatable, patience).await
     }
 
     /// Calls a method that changes something: a second attempt is made only if the first certainly did not
@@ -109,7 +124,7 @@ impl Neighbour {
         A: Serialize + ?Sized + Sync,
         R: DeserializeOwned,
     {
-        self.call(method, args, false, self.0.config.tuning.write).await
+        self.call(method, args, Manner::Write, self.0.config.tuning.write).await
     }
 
     /// The same for one that may take longer.
@@ -121,10 +136,10 @@ impl Neighbour {
         A: Serialize + ?Sized + Sync,
         R: DeserializeOwned,
     {
-        self.call(method, args, false, patience).await
+        self.call(method, args, Manner::Write, patience).await
     }
 
-    async fn call<A, R>(&self, method: &str, args: &A, harmless: bool, patience: Duration) -> Result<R, Fault>
+    async fn call<A, R>(&self, method: &str, args: &A, manner: Manner, patience: Duration) -> Result<R, Fault>
     where
         A: Serialize + ?Sized + Sync,
         R: DeserializeOwned,
@@ -133,23 +148,86 @@ impl Neighbour {
         let deadline = context::deadline().map_or(started + patience, |theirs| theirs.min(started + patience));
         let body = serde_json::to_vec(args).map_err(|error| Fault::internal("arguments").caused_by(error))?;
         let body = Bytes::from(body);
-        let line = self.0.lines.take()?;
-        let mut outcome = self.attempt(&line, method, &body, deadline).await?;
-        if let Attempt::Failed(failure) = &outcome
-            && failure.may_repeat(harmless)
-            && self.pause_before(deadline).await
-        {
-            metrics::counter!("eshopz_wire_retries_total", "neighbour" => self.module(), "method" => method.to_owned())
-                .increment(1);
-            // Another line may lead to where this one did; the one that took its place is new.
-            outcome = self.attempt(&self.0.lines.again(&line)?, method, &body, deadline).await?;
-        }
+        let outcome = self.ask(manner, Question { method, body: &body, deadline }).await?;
         self.measure(method, &outcome, started);
         match outcome {
             Attempt::Answered(result) => Ok(result),
             Attempt::Refused(fault) => Err(fault),
-            Attempt::Failed(failure) => Err(self.unavailable().caused_by(format!("{method}: {}", failure.cause))),
+            Attempt::Failed(failure) => {
+                // Only now: the second attempt is part of the same wait.
+                if failure.is_telling() && started.elapsed() >= LONG {
+                    context::note_silent(self.module());
+                }
+                Err(self.unavailable(method, failure))
+            }
         }
+    }
+
+    /// One attempt, or two.
+    async fn ask<R>(&self, manner: Manner, question: Question<'_>) -> Result<Attempt<R>, Fault>
+    where
+        R: DeserializeOwned,
+    {
+        let line = self.0.lines.take()?;
+        let mut first = pin!(self.attempt(&line, question));
+        let ended = match manner.half_time(question.deadline) {
+            Some(half_time) => timeout_at(half_time, first.as_mut()).await.ok(),
+            None => Some(first.as_mut().await),
+        };
+        match ended {
+            None => self.ask_elsewhere(first, &line, question).await,
+            Some(ended) => match ended? {
+                Attempt::Failed(failure) => self.ask_again(failure, manner, &line, question).await,
+                answered => Ok(answered),
+            },
+        }
+    }
+
+    /// Asks a second time after a failure, if that is worth it and does no harm.
+    async fn ask_again<R>(
+        &self,
+        failure: Failure,
+        manner: Manner,
+        line: &Arc<Line>,
+        question: Question<'_>,
+    ) -> Result<Attempt<R>, Fault>
+    where
+        R: DeserializeOwned,
+    {
+        if failure.may_repeat(manner.is_harmless()) && self.pause_before(question.deadline).await {
+            return Ok(self.second(line, question).await?.or(failure));
+        }
+        Ok(Attempt::Failed(failure))
+    }
+
+    /// Asks a second time while the first goes on: one whose peer has vanished or hangs is never answered, one
+    /// whose peer is only slow may be. Whichever is answered first counts.
+    async fn ask_elsewhere<R, F>(
+        &self,
+        first: Pin<&mut F>,
+        line: &Arc<Line>,
+        question: Question<'_>,
+    ) -> Result<Attempt<R>, Fault>
+    where
+        R: DeserializeOwned,
+        F: Future<Output = Result<Attempt<R>, Fault>>,
+    {
+        self.0.lines.give_up(line);
+        let second = pin!(self.second(line, question));
+        match select(first, second).await {
+            Either::Left((ended, other)) => answer_of(ended?, other).await,
+            Either::Right((ended, other)) => answer_of(ended?, other).await,
+        }
+    }
+
+    /// Another line may lead to where this one did; the one that took its place is new.
+    async fn second<R>(&self, line: &Line, question: Question<'_>) -> Result<Attempt<R>, Fault>
+    where
+        R: DeserializeOwned,
+    {
+        let method = question.method.to_owned();
+        metrics::counter!("eshopz_wire_retries_total", "neighbour" => self.module(), "method" => method).increment(1);
+        self.attempt(&self.0.lines.again(line)?, question).await
     }
 
     /// Waits a moment, if there is time left after it.
@@ -162,102 +240,12 @@ impl Neighbour {
         true
     }
 
-    /// One attempt, and what it tells about the neighbour.
-    async fn attempt<R>(
-        &self,
-        line: &Arc<Line>,
-        method: &str,
-        body: &Bytes,
-        deadline: Instant,
-    ) -> Result<Attempt<R>, Fault>
-    where
-        R: DeserializeOwned,
-    {
-        let now = Instant::now();
-        let left = deadline.saturating_duration_since(now);
-        let not_asked = |cause| Ok(Attempt::Failed(Failure::new(FailureKind::NotAsked, cause)));
-        if left.is_zero() {
-            return not_asked("no time was left");
-        }
-        if context::is_silent(self.module()) {
-            return not_asked("this request has waited for it before");
-        }
-        if !self.0.breaker.admits(now) {
-            return not_asked("it did not answer of late and is left alone for a moment");
-        }
-        let request = self.request(line, method, body.clone(), left)?;
-        let received = exchange(&self.0.runtime, line.client.clone(), request, deadline).await;
-        if received.as_ref().is_ok_and(|received| received.leaving) {
-            self.0.lines.leave(line);
-        }
-        match received.and_then(Received::read) {
-            Ok(answer) => {
-                self.0.breaker.succeeded();
-                Ok(answer.map_or_else(|fault| Attempt::Refused(self.foreign(fault)), Attempt::Answered))
-            }
-            Err(failure) => {
-                // A connection whose peer does not answer for long is broken off before a patient call's time is up.
-                if failure.is_telling() && now.elapsed() >= LONG {
-                    context::note_silent(self.module());
-                }
-                self.learn(&failure, left, line);
-                Ok(Attempt::Failed(failure))
-            }
-        }
-    }
-
-    fn learn(&self, failure: &Failure, left: Duration, line: &Arc<Line>) {
-        // A time that was short from the beginning tells nothing.
-        if failure.kind == FailureKind::TimedOut && left < FAIR {
-            return;
-        }
-        self.0.lines.give_up(line);
-        if failure.is_telling() {
-            self.0.breaker.failed(&failure.cause, Instant::now());
-        }
-        if failure.kind == FailureKind::NotTrusted {
-            tracing::error!(
-                neighbour = self.module(),
-                "the neighbour refuses our service token: do the processes share ESHOPZ_SECRET_KEY or one database, \
-                 and is its URL right?"
-            );
-        }
-    }
-
-    fn request(&self, line: &Line, method: &str, body: Bytes, left: Duration) -> Result<reqwest::Request, Fault> {
-        let NeighbourConfig { module, caller, url, keys, .. } = &self.0.config;
-        let mut request = line
-            .client
-            .post(format!("{url}{PREFIX}/{module}/{method}"))
-            .header(AUTHORIZATION, format!("Bearer {}", keys.token(caller, module)?))
-            .header(CONTENT_TYPE, "application/json")
-            .header(DEADLINE.as_str(), to_announce(left).to_string())
-            .body(body);
-        let request_id = context::current_request_id();
-        if !request_id.is_empty() {
-            request = request.header("x-request-id", request_id);
-        }
-        if let Some(traceparent) = context::current_traceparent() {
-            request = request.header("traceparent", traceparent);
-        }
-        request.build().map_err(|error| Fault::internal("request to a neighbour").caused_by(error))
-    }
-
-    /// The module's fault as it left. The cause stayed where it arose and is logged there, under the same
-    /// request id.
-    fn foreign(&self, fault: Fault) -> Fault {
-        if fault.code == ARGUMENTS_UNREADABLE {
-            return Fault::internal("arguments of a call").caused_by(format!("the {} service", self.module()));
-        }
-        match fault.kind {
-            FaultKind::Internal | FaultKind::Unavailable => fault.caused_by(format!("the {} service", self.module())),
-            _ => fault,
-        }
-    }
-
-    fn unavailable(&self) -> Fault {
+    fn unavailable(&self, method: &str, failure: Failure) -> Fault {
         let module = self.module();
-        Fault::unavailable(format!("The shop's {module} service does not answer just now. Try again in a moment."), 1)
+        let message = format!("The shop's {module} service does not answer just now. Try again in a moment.");
+        let (is_absence, cause) = (failure.is_absence(), format!("{method}: {}", failure.cause));
+        let fault = Fault::unavailable(message, 1);
+        if is_absence { fault.caused_by(NeighbourAway(cause)) } else { fault.caused_by(cause) }
     }
 
     fn measure<R>(&self, method: &str, outcome: &Attempt<R>, started: Instant) {
@@ -271,5 +259,16 @@ impl Neighbour {
             "neighbour" => self.module(), "method" => method.to_owned(), "outcome" => outcome
         )
         .record(started.elapsed());
+    }
+}
+
+/// The answer to one of two attempts, one of which has ended.
+async fn answer_of<R>(
+    ended: Attempt<R>,
+    other: impl Future<Output = Result<Attempt<R>, Fault>>,
+) -> Result<Attempt<R>, Fault> {
+    match ended {
+        Attempt::Failed(failure) => Ok(other.await?.or(failure)),
+        answered => Ok(answered),
     }
 }

@@ -16,6 +16,9 @@ use eshopz_platform::wire::{Gate, Methods, Neighbour, NeighbourConfig, ServiceKe
 use tokio::io::{AsyncReadExt as _, copy_bidirectional};
 use tokio::net::TcpStream;
 
+#[path = "wire/silence.rs"]
+mod silence;
+
 fn keys() -> ServiceKeys {
     ServiceKeys::new(vec!["a secret of these tests".to_owned()]).unwrap()
 }
@@ -40,6 +43,14 @@ impl Desk {
         self.begun.load(Ordering::SeqCst)
     }
 
+    /// Does not return for whoever comes first.
+    async fn stall(&self) -> Result<(), Fault> {
+        match self.begun.fetch_add(1, Ordering::SeqCst) {
+            0 => std::future::pending().await,
+            _ => Ok(()),
+        }
+    }
+
     async fn sleep(&self, millis: u64) -> Result<u64, Fault> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let left = context::deadline().map(|at| at.saturating_duration_since(tokio::time::Instant::now()));
@@ -53,6 +64,7 @@ impl Desk {
     fn methods(self: &Arc<Self>) -> Methods {
         Methods::of("desk")
             .method("sleep", self, |desk, millis: u64| async move { desk.sleep(millis).await })
+            .method("stall", self, |desk, (): ()| async move { desk.stall().await })
             .method("echo", self, |_, text: String| async move { Ok(text) })
             .method("refuse", self, |_, (): ()| async move { Err::<(), _>(refusal()) })
             .method("break", self, |_, (): ()| async move { Err::<(), _>(Fault::internal("the innermost secret")) })
