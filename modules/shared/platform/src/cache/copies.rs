@@ -200,7 +200,11 @@ impl<V: Clone + Send + Sync + 'static> Inner<V> {
         };
         let lease = match look {
             Look::Found { bytes, left } => match (self.codec.decode)(&bytes) {
-                Some(value) => return Ok(entry(value, left.min(jittered(self.config.memory_life)))),
+                // What was left when Redis was asked: the way back is part of its life too.
+                Some(value) => {
+                    let left = left.saturating_sub(began.elapsed());
+                    return Ok(entry(value, left.min(jittered(self.config.memory_life))));
+                }
                 None => None,
             },
             Look::Leased(lease) => Some(lease),

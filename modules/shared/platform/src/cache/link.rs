@@ -17,6 +17,19 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 /// return of Redis does not begin with a crowd of TLS handshakes.
 const CONNECTIONS: usize = 4;
 
+/// With these Redis refuses whatever it is asked, or every write, for as long as it is in that state: as good as
+/// away. Any other error is about the question.
+const AS_GOOD_AS_AWAY: [&str; 5] = ["LOADING", "READONLY", "OOM", "CLUSTERDOWN", "MASTERDOWN"];
+
+/// Why a question has no answer.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// Fit for a log.
+    pub(super) error: String,
+    /// Redis is there, and refuses just this.
+    pub(super) is_refusal: bool,
+}
+
 /// The way to one Redis. Clones share the connections.
 #[derive(Clone)]
 pub(super) struct Link {
@@ -49,19 +62,19 @@ impl Link {
     /// Sends commands and waits for their answers, for [`PATIENCE`] at most.
     ///
     /// # Errors
-    /// What went wrong, fit for a log.
-    pub(super) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, String> {
+    /// What went wrong.
+    pub(super) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Failure> {
         let asked = tokio::time::timeout(PATIENCE, async {
-            let line = self.pool.get().await.map_err(|error| error.to_string())?;
+            let line = self.pool.get().await.map_err(|error| Failure::away(error.to_string()))?;
             let mut connection = line.connection.clone();
             // Others may use it while the answer is on its way.
             drop(line);
-            commands.query_async(&mut connection).await.map_err(|error| error.to_string())
+            commands.query_async(&mut connection).await.map_err(Failure::of)
         });
         match asked.await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.without_password(error)),
-            Err(_) => Err(format!("no answer within {} ms", PATIENCE.as_millis())),
+            Ok(Err(failure)) => Err(Failure { error: self.without_password(failure.error), ..failure }),
+            Err(_) => Err(Failure::away(format!("no answer within {} ms", PATIENCE.as_millis()))),
         }
     }
 
@@ -76,6 +89,19 @@ impl Link {
             Some(password) => text.replace(password, "***"),
             None => text,
         }
+    }
+}
+
+impl Failure {
+    fn away(error: String) -> Self {
+        Self { error, is_refusal: false }
+    }
+
+    fn of(error: RedisError) -> Self {
+        let text = error.to_string();
+        let refusals = error.into_server_errors();
+        let is_refusal = refusals.is_some_and(|all| all.iter().all(|(_, one)| !AS_GOOD_AS_AWAY.contains(&one.code())));
+        Self { error: text, is_refusal }
     }
 }
 

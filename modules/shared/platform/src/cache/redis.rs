@@ -2,16 +2,17 @@
 //!
 //! A question that fails or takes too long closes the gate. From then on every question is answered
 //! "away" at once, and one task looks twice a second whether Redis is back. So a dead or hung Redis
-//! costs a few requests a tenth of a second, and the others nothing.
+//! costs a few requests a tenth of a second, and the others nothing. One that answers, and refuses just this
+//! question, is there: the gate stays open.
 
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{FromRedisValue, Pipeline, pipe};
 use eshopz_kernel::Fault;
 
 use super::gate::{Gate, Return};
-use super::link::Link;
+use super::link::{Failure, Link};
 
 /// How often an absent Redis is looked for.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
@@ -19,7 +20,9 @@ const PROBE_EVERY: Duration = Duration::from_millis(500);
 const FIRST_PROBE: Duration = Duration::from_millis(20);
 /// A Redis that comes and goes is not looked for soon.
 const STEADY: Duration = Duration::from_secs(5);
-/// Keys that are deleted by one command.
+/// A Redis that refuses something refuses it often; it is told of only so often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+/// Keys that are deleted at once.
 const DELETED_AT_ONCE: usize = 500;
 
 /// No answer: there is no Redis, or it is away.
@@ -35,6 +38,8 @@ struct Shared {
     link: RwLock<Option<Link>>,
     gate: Gate,
     opened_at: RwLock<Option<Instant>>,
+    /// When it was last told of a refusal.
+    told_at: Mutex<Option<Instant>>,
 }
 
 impl std::fmt::Debug for Redis {
@@ -92,7 +97,11 @@ impl Redis {
         let link = self.0.link().ok_or(Away)?;
         match link.ask(commands).await {
             Ok(answer) => Ok(answer),
-            Err(error) => {
+            Err(Failure { error, is_refusal: true }) => {
+                self.0.tell_refusal(&error);
+                Err(Away)
+            }
+            Err(Failure { error, is_refusal: false }) => {
                 self.0.lose(&link, &error);
                 Err(Away)
             }
@@ -107,7 +116,8 @@ impl Redis {
         for some in keys.chunks(DELETED_AT_ONCE) {
             if self.ask::<()>(&deletion(some)).await.is_err() {
                 self.0.gate.owe(some.iter().cloned(), Instant::now() + life);
-                // It may have come back between the failure and the debt.
+                // It may have come back between the failure and the debt. A refusal counts too: what was not
+                // deleted is old.
                 self.0.lose(&link, "deletions are owed");
                 all = false;
             }
@@ -116,9 +126,12 @@ impl Redis {
     }
 }
 
+/// A command for each key: in a cluster those of one command have to be in one slot.
 fn deletion(keys: &[String]) -> Pipeline {
     let mut commands = pipe();
-    commands.cmd("UNLINK").arg(keys).ignore();
+    for key in keys {
+        commands.cmd("UNLINK").arg(key).ignore();
+    }
     commands
 }
 
@@ -142,6 +155,14 @@ impl Shared {
         let steady = opened_at.is_none_or(|at| at.elapsed() > STEADY);
         let first = if steady { FIRST_PROBE } else { PROBE_EVERY };
         link.home.spawn(look_out(Arc::downgrade(self), first));
+    }
+
+    fn tell_refusal(&self, error: &str) {
+        let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if told_at.is_none_or(|at| at.elapsed() > TELL_EVERY) {
+            *told_at = Some(Instant::now());
+            tracing::warn!(error, "Redis refuses something; it is done without");
+        }
     }
 
     /// Whether Redis is back, or there is none to come back.

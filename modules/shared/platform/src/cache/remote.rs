@@ -58,8 +58,10 @@ pub(super) fn keys_of(key: &str) -> [String; 2] {
     [key.to_owned(), lease_key(key)]
 }
 
+/// In a cluster a script gets keys of one slot only. What is in braces decides on it, and without any the whole
+/// key does: so this one is where the copy is. Names and ids have no braces of their own.
 fn lease_key(key: &str) -> String {
-    format!("{key}:lease")
+    format!("{{{key}}}:lease")
 }
 
 /// Looks for a copy; while another pod loads it, for a moment again.

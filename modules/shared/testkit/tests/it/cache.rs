@@ -10,6 +10,9 @@ use eshopz_testkit::redis::TestRedis;
 use futures::future::join_all;
 use tokio::sync::Notify;
 
+#[path = "cache_servers.rs"]
+mod servers;
+
 const LONG: Duration = Duration::from_secs(60);
 
 fn config(memory_life: Duration, redis_life: Duration) -> CopiesConfig {
@@ -78,7 +81,7 @@ async fn a_slow_load_elsewhere_is_not_waited_for_long() {
         })
         .await
     });
-    while server.ask("EXISTS eshopz:copy:test:a:lease") != ":1" {
+    while server.ask("EXISTS {eshopz:copy:test:a}:lease") != ":1" {
         tokio::task::yield_now().await;
     }
     let began = Instant::now();
