@@ -15,10 +15,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::handle::Work;
-use super::{EventsError, Topology, queues};
+use super::queues::{self, TOGETHER};
+use super::{EventsError, Topology};
 
-/// What SQS gives at once.
-const TOGETHER: usize = 10;
 /// How much longer than the longest wait an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Pauses while AWS is away.
@@ -28,6 +27,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const MEASURE_EVERY: Duration = Duration::from_secs(30);
 /// The wait when the queue is expected to be empty soon.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// How long SQS waits for a message. A consumer that stops waits for the rest of it, since SQS would still hand
+/// messages to one that has gone, and hide them: so it has to fit into the time that a process has to stop. Longer
+/// waits are cheaper, but these cost some thirty thousand calls a day for a consumer, a cent.
+const WAIT: Duration = Duration::from_secs(3);
 
 /// How a consumer works.
 #[derive(Clone, Debug)]
@@ -54,7 +58,7 @@ impl ConsumerConfig {
     #[must_use]
     pub const fn new(max_receives: u32) -> Self {
         Self {
-            wait: Duration::from_secs(20),
+            wait: WAIT,
             concurrency: 16,
             visibility: Duration::from_secs(30),
             retry_base: Duration::from_secs(1),
@@ -72,6 +76,8 @@ pub struct SqsConsumer {
     queue: String,
     dead: String,
     work: Arc<Work>,
+    /// Messages that are being taken in.
+    working: JoinSet<()>,
     measure_at: Instant,
 }
 
@@ -87,7 +93,8 @@ impl SqsConsumer {
         let names = &topology.names;
         let (queue, dead) = (names.queue(module), names.dead_letters(module));
         let work = Arc::new(Work { sqs: Client::new(sdk), module, listeners, config });
-        Self { sqs: waiting_client(sdk, work.config.wait), queue, dead, work, measure_at: Instant::now() }
+        let (sqs, working) = (waiting_client(sdk, work.config.wait), JoinSet::new());
+        Self { sqs, queue, dead, work, working, measure_at: Instant::now() }
     }
 
     /// Works until `shutdown` is true, or its sender is gone; then ends what runs, within bounds. It
@@ -103,23 +110,21 @@ impl SqsConsumer {
     }
 
     async fn take(&mut self, mut shutdown: watch::Receiver<bool>, until_empty: bool) {
-        let (mut url, mut working, mut pause) = (None, JoinSet::new(), PAUSE);
+        let (mut url, mut pause) = (None, PAUSE);
         loop {
-            while working.try_join_next().is_some() {}
-            let free = self.work.config.concurrency.max(1).saturating_sub(working.len());
-            let turn = tokio::select! {
-                biased;
-                () = stopped(&mut shutdown) => break,
-                _ = working.join_next(), if free == 0 => continue,
-                turn = self.turn(&mut url, free, until_empty), if free > 0 => turn,
-            };
-            match turn {
-                Ok(Turn { messages, url }) => {
+            while self.working.try_join_next().is_some() {}
+            let free = self.work.config.concurrency.max(1).saturating_sub(self.working.len());
+            if free == 0 {
+                tokio::select! { biased; () = stopped(&mut shutdown) => break, _ = self.working.join_next() => continue }
+            }
+            match self.turn(&mut url, free, until_empty, &mut shutdown).await {
+                Ok(None) => break,
+                Ok(Some(Turn { messages, url })) => {
                     pause = PAUSE;
                     for message in messages {
-                        working.spawn(Arc::clone(&self.work).handle(url.clone(), message, Instant::now()));
+                        self.working.spawn(Arc::clone(&self.work).handle(url.clone(), message, Instant::now()));
                     }
-                    if until_empty && working.is_empty() && self.is_empty(&url).await {
+                    if until_empty && self.working.is_empty() && self.is_empty(&url).await {
                         break;
                     }
                 }
@@ -131,32 +136,65 @@ impl SqsConsumer {
                 }
             }
         }
-        let finish = async { while working.join_next().await.is_some() {} };
+        let finish = async { while self.working.join_next().await.is_some() {} };
         if timeout(self.work.config.drain, finish).await.is_err() {
             tracing::warn!(module = self.work.module, "messages cut short; they come again");
         }
     }
 
-    /// Waits for messages, as many as there is room for.
-    async fn turn(&mut self, url: &mut Option<String>, free: usize, until_empty: bool) -> Result<Turn, EventsError> {
+    /// Waits for messages, as many as there is room for; `None` when it was told to stop.
+    async fn turn(
+        &mut self,
+        url: &mut Option<String>,
+        free: usize,
+        until_empty: bool,
+        shutdown: &mut watch::Receiver<bool>,
+    ) -> Result<Option<Turn>, EventsError> {
+        let url = tokio::select! {
+            biased;
+            () = stopped(shutdown) => return Ok(None),
+            url = self.look(url) => url?,
+        };
+        let mut receiving = Box::pin(self.receive(url, free, until_empty));
+        tokio::select! {
+            biased;
+            () = stopped(shutdown) => {}
+            turn = receiving.as_mut() => return turn.map(Some),
+        }
+        self.working.spawn(give_back(Arc::clone(&self.work), receiving));
+        Ok(None)
+    }
+
+    /// Where the queue is, and now and then how full.
+    async fn look(&mut self, url: &mut Option<String>) -> Result<String, EventsError> {
         let url = match url {
             Some(url) => url.clone(),
             None => url.insert(queues::url(&self.work.sqs, &self.queue).await?).clone(),
         };
         self.measure(&url).await;
+        Ok(url)
+    }
+
+    /// One wait, which can outlive the consumer.
+    fn receive(
+        &self,
+        url: String,
+        free: usize,
+        until_empty: bool,
+    ) -> impl Future<Output = Result<Turn, EventsError>> + Send + use<> {
         let wait = if until_empty { self.work.config.wait.min(LAST_WAIT) } else { self.work.config.wait };
-        let received = self
-            .sqs
-            .receive_message()
+        let (queue, request) = (self.queue.clone(), self.sqs.receive_message());
+        let request = request
             .queue_url(&url)
             .max_number_of_messages(i32::try_from(free.min(TOGETHER)).unwrap_or(1))
             .wait_time_seconds(whole_seconds(wait))
             .visibility_timeout(whole_seconds(self.work.config.visibility))
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-            .send()
-            .await
-            .map_err(|error| EventsError::aws(format!("receiving from {}", self.queue), &error))?;
-        Ok(Turn { messages: received.messages.unwrap_or_default(), url })
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        async move {
+            let received = request.send().await;
+            let received = received.map_err(|error| EventsError::aws(format!("receiving from {queue}"), &error))?;
+            Ok(Turn { messages: received.messages.unwrap_or_default(), url })
+        }
     }
 
     /// Twice, because SQS counts only about right.
@@ -190,6 +228,16 @@ impl SqsConsumer {
 struct Turn {
     messages: Vec<Message>,
     url: String,
+}
+
+/// Waits for what SQS hands over to a consumer that stops, and lets others have it at once. If that fails, it comes
+/// when its time is over.
+async fn give_back(work: Arc<Work>, receiving: impl Future<Output = Result<Turn, EventsError>>) {
+    let Ok(Turn { messages, url }) = receiving.await else { return };
+    let receipts: Vec<&str> = messages.iter().filter_map(Message::receipt_handle).collect();
+    if let Err(error) = queues::give_back(&work.sqs, &url, &receipts).await {
+        tracing::warn!(module = work.module, %error, "messages come again later than they could");
+    }
 }
 
 /// A client that waits as long as SQS does; repetition is the consumer's own business.

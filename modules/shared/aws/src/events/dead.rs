@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, Message, MessageSystemAttributeName};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use eshopz_kernel::{EventEnvelope, EventId};
 
 use super::{EventsError, Names, message, queues};
@@ -185,21 +185,8 @@ impl<'a> Look<'a> {
 
     /// Shows others what we hid. What fails to be shown shows itself when its time is over.
     async fn give_back(self) -> Result<(), EventsError> {
-        let receipts: Vec<&String> = self.held.values().collect();
-        for some in receipts.chunks(TOGETHER) {
-            let mut call = self.sqs.change_message_visibility_batch().queue_url(&self.url);
-            for (place, receipt) in some.iter().enumerate() {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
-                    .id(place.to_string())
-                    .receipt_handle(*receipt)
-                    .visibility_timeout(0)
-                    .build()
-                    .map_err(|error| EventsError::Unwritable(error.to_string()))?;
-                call = call.entries(entry);
-            }
-            call.send().await.map_err(|error| EventsError::aws(format!("giving back to {}", self.url), &error))?;
-        }
-        Ok(())
+        let receipts: Vec<&str> = self.held.values().map(String::as_str).collect();
+        queues::give_back(self.sqs, &self.url, &receipts).await
     }
 }
 

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, QueueAttributeName};
 
 use super::EventsError;
+
+/// What SQS takes and gives at once.
+pub(super) const TOGETHER: usize = 10;
 
 /// A queue's URL, if there is one of that name.
 pub(super) async fn find(sqs: &Client, name: &str) -> Result<Option<String>, EventsError> {
@@ -52,4 +55,22 @@ pub(super) async fn depth(sqs: &Client, url: &str) -> Result<Depth, EventsError>
     let count = |name| attributes.get(&name).and_then(|count| count.parse::<u32>().ok()).unwrap_or(0);
     let waiting = count(Waiting);
     Ok(Depth { waiting, all: waiting.saturating_add(count(Delayed)).saturating_add(count(InFlight)) })
+}
+
+/// Lets others see messages at once that were received and not dealt with.
+pub(super) async fn give_back(sqs: &Client, url: &str, receipts: &[&str]) -> Result<(), EventsError> {
+    for some in receipts.chunks(TOGETHER) {
+        let mut call = sqs.change_message_visibility_batch().queue_url(url);
+        for (place, receipt) in some.iter().enumerate() {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(place.to_string())
+                .receipt_handle(*receipt)
+                .visibility_timeout(0)
+                .build()
+                .map_err(|error| EventsError::Unwritable(error.to_string()))?;
+            call = call.entries(entry);
+        }
+        call.send().await.map_err(|error| EventsError::aws(format!("giving back to {url}"), &error))?;
+    }
+    Ok(())
 }

@@ -13,12 +13,15 @@ use tracing::Instrument as _;
 use super::Transport;
 use super::rows::Claim;
 use crate::context::RequestContext;
+use crate::wire;
 
 /// How an attempt ended.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Delivered,
     Failed(String),
+    /// The listener, or who it needs, was away: the event is not at fault.
+    Away(String),
     /// It waited so long for its turn that its lease was about to end; it was not begun.
     TooLate,
 }
@@ -58,6 +61,7 @@ async fn timed(transport: &dyn Transport, module: &'static str, claim: &Claim, l
         biased;
         delivered = guarded(transport, claim, deadline) => match delivered {
             Ok(()) => Outcome::Delivered,
+            Err(fault) if wire::is_away(&fault) => Outcome::Away(fault.to_string()),
             Err(fault) => Outcome::Failed(fault.to_string()),
         },
         () = sleep_until(deadline) => Outcome::Failed("the listener was not done in its time".to_owned()),

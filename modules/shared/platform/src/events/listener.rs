@@ -28,7 +28,8 @@ pub trait Listener: Send + Sync {
     /// transaction of the effect sees to the first, the state machine of what it changes to the second.
     ///
     /// # Errors
-    /// Any fault has the event come again later, with growing pauses.
+    /// Any fault has the event come again later, with growing pauses, and one too many makes it a dead letter. One
+    /// that arose because a neighbour is away ([`crate::wire::is_away`]) counts for nothing: the pauses stay short.
     async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault>;
 }
 
@@ -38,7 +39,7 @@ pub trait Transport: Send + Sync {
     /// Hands an event over and returns once the listener is done with it.
     ///
     /// # Errors
-    /// The listener's fault, or one of the way there.
+    /// The listener's fault, or one of the way there; [`crate::wire::is_away`] tells them apart.
     async fn deliver(&self, listener: &str, event: &EventEnvelope) -> Result<(), Fault>;
 }
 

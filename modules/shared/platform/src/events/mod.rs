@@ -3,7 +3,8 @@
 //! - [`outbox::publish`] writes an event in the caller's transaction. It knows no listener.
 //! - A [`Relay`] per module and process finds new events, makes one delivery per subscribed listener
 //!   and hands each over through a [`Transport`]; failed ones come again later, and those that never
-//!   succeed become dead letters ([`dead`]) without holding up anything else.
+//!   succeed become dead letters ([`dead`]) without holding up anything else. While a listener's process is
+//!   away its events wait for it, and none is at fault.
 //! - A [`Listener`] calls [`inbox::claim`] in the transaction of its effect, so that a repetition has none.
 //! - Where a message service carries events, each goes to a [`topic`] once instead of to every listener.
 //! - [`health`] tells how far behind a module is and what is stuck, [`lost`] helps what lost its deliveries; [`sweep`] removes what has served.
@@ -27,6 +28,7 @@
 //! CREATE TABLE inbox (event_id uuid, listener text, received_at timestamptz, PRIMARY KEY (event_id, listener));
 //! ```
 
+mod config;
 pub mod dead;
 mod deliver;
 pub mod health;
@@ -45,5 +47,6 @@ pub mod sweep;
 pub mod topic;
 mod wake;
 
+pub use config::RelayConfig;
 pub use listener::{Listener, LocalTransport, Subscription, Subscriptions, Transport};
-pub use relay::{Relay, RelayConfig};
+pub use relay::Relay;

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::config::RelayConfig;
 use super::deliver::{self, Ended, Outcome};
 use super::lanes::Lanes;
 use super::pace::{self, Pace};
@@ -27,46 +28,6 @@ const DUE_EVERY: Duration = Duration::from_millis(200);
 
 /// How long the last note about deliveries may take when the relay stops.
 const LAST_NOTE: Duration = Duration::from_secs(5);
-
-/// How a relay works.
-#[derive(Clone, Debug)]
-pub struct RelayConfig {
-    /// The time between two looks when no notification comes.
-    pub poll_interval: Duration,
-    /// Rows per statement.
-    pub batch: u32,
-    /// How long a delivery is ours without a sign of life: what a killed process held comes free after this.
-    pub lease: Duration,
-    /// How long a listener may take. Its lease is moved on meanwhile.
-    pub handler_limit: Duration,
-    /// After so many attempts a delivery is a dead letter.
-    pub max_attempts: i32,
-    /// Deliveries to one listener at once.
-    pub concurrency: usize,
-    /// The pause after the first failure, give or take; it triples with each one after.
-    pub retry_base: Duration,
-    /// The longest pause.
-    pub retry_cap: Duration,
-    /// How long running deliveries may take when the relay is told to stop.
-    pub drain: Duration,
-}
-
-impl Default for RelayConfig {
-    /// Twelve attempts within about four hours.
-    fn default() -> Self {
-        Self {
-            poll_interval: Duration::from_secs(1),
-            batch: 64,
-            lease: Duration::from_secs(6),
-            handler_limit: Duration::from_secs(30),
-            max_attempts: 12,
-            concurrency: 8,
-            retry_base: Duration::from_secs(1),
-            retry_cap: Duration::from_secs(3_600),
-            drain: Duration::from_secs(10),
-        }
-    }
-}
 
 /// A module's relay in this process.
 pub struct Relay {
@@ -139,17 +100,23 @@ impl Relay {
         while let Some(ended) = self.running.try_join_next() {
             self.note(ended);
         }
+        self.keep_up().await?;
+        if self.pace.is_due(Instant::now()) && !self.lanes.all_full() {
+            self.claim().await?;
+        }
+        self.start();
+        self.measure().await
+    }
+
+    /// Sees to the leases of what runs and writes down what has ended, where that is due.
+    async fn keep_up(&mut self) -> Result<(), StoreError> {
         if self.renew_at <= Instant::now() {
             self.renew().await?;
         }
         if self.next_settlement().is_some_and(|at| at <= Instant::now()) {
             self.settle().await?;
         }
-        if self.pace.is_due(Instant::now()) && !self.lanes.all_full() {
-            self.claim().await?;
-        }
-        self.start();
-        self.measure().await
+        Ok(())
     }
 
     /// While all lanes are full there is nothing to claim for: it would only let leases run.
@@ -280,17 +247,20 @@ impl Relay {
         }
     }
 
-    /// Waits for what runs, which keeps its leases until then.
+    /// Waits for what runs, which keeps its leases until then. What ends is written down as it does, for the
+    /// process may have no time left after the slowest.
     async fn finish(&mut self) {
         loop {
+            let next = self.next_settlement().map_or(self.renew_at, |at| at.min(self.renew_at));
             tokio::select! {
                 ended = self.running.join_next() => match ended {
                     Some(ended) => self.note(ended),
                     None => return,
                 },
-                () = sleep_until(self.renew_at) => {
-                    if let Err(error) = self.renew().await {
-                        tracing::warn!(module = self.db.schema(), %error, "leases could not be renewed");
+                () = sleep_until(next) => {
+                    if let Err(error) = self.keep_up().await {
+                        tracing::warn!(module = self.db.schema(), %error, "deliveries cannot be noted; trying again");
+                        sleep(self.config.poll_interval).await;
                     }
                 }
             }

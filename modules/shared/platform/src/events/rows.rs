@@ -51,6 +51,8 @@ pub(super) struct Failure {
     pub error: String,
     /// Seconds until the next attempt; `None` when there is none and it is a dead letter.
     pub retry_in: Option<f64>,
+    /// The attempt does not count: its listener was away.
+    pub away: bool,
 }
 
 /// What came of a look at the new events.
@@ -197,17 +199,19 @@ pub(super) async fn delivered(conn: &mut AsyncPgConnection, claims: &[Claim]) ->
     Ok(())
 }
 
-/// Notes failures, unless another relay has claimed the delivery since.
+/// Notes failures, unless another relay has claimed the delivery since. An attempt that does not count gives its
+/// number back, and the next claim has the same; should this be noted a second time then, the other relay loses
+/// its lease and the event comes once more, which listeners stand.
 #[eshopz_crash::crash_points]
 pub(super) async fn failed(conn: &mut AsyncPgConnection, failures: &[Failure]) -> QueryResult<()> {
     let (events, listeners) = keys(failures.iter().map(|failure| &failure.claim));
     prepared(
         sql_query(
-            "UPDATE outbox_deliveries d SET last_error = k.error, \
+            "UPDATE outbox_deliveries d SET last_error = k.error, attempts = d.attempts - k.away::int, \
                     available_at = now() + make_interval(secs => k.retry_in), \
                     dead_at = CASE WHEN k.dead THEN now() END \
-             FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::float8[], $6::bool[]) \
-                  AS k (event_id, listener, attempts, error, retry_in, dead) \
+             FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::float8[], $6::bool[], $7::bool[]) \
+                  AS k (event_id, listener, attempts, error, retry_in, dead, away) \
              WHERE (d.event_id, d.listener, d.attempts) = (k.event_id, k.listener, k.attempts) \
              AND d.event_id = ANY ($1)",
         )
@@ -216,7 +220,8 @@ pub(super) async fn failed(conn: &mut AsyncPgConnection, failures: &[Failure]) -
         .bind::<Array<Integer>, _>(failures.iter().map(|failure| failure.claim.attempts).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(failures.iter().map(|failure| failure.error.as_str()).collect::<Vec<_>>())
         .bind::<Array<Double>, _>(failures.iter().map(|f| f.retry_in.unwrap_or(0.0)).collect::<Vec<_>>())
-        .bind::<Array<Bool>, _>(failures.iter().map(|failure| failure.retry_in.is_none()).collect::<Vec<_>>()),
+        .bind::<Array<Bool>, _>(failures.iter().map(|failure| failure.retry_in.is_none()).collect::<Vec<_>>())
+        .bind::<Array<Bool>, _>(failures.iter().map(|failure| failure.away).collect::<Vec<_>>()),
     )
     .execute(conn)
     .await?;

@@ -1,11 +1,11 @@
-//! Removing what has served its time, in batches that never hold much.
+//! Removing what has served its time, in batches that never hold much. What is old is decided by the database's
+//! clock: a process whose own is a day ahead would remove keys that clients still repeat their requests with.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::Duration;
 use diesel::result::Error as DieselError;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Double};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use uuid::{Builder, Uuid};
 
 use crate::prepared::prepared;
 
@@ -21,11 +21,18 @@ pub struct Retention {
     pub inbox: Duration,
     /// Answers to requests with an idempotency key: the contract says a day.
     pub idempotency_keys: Duration,
+    /// Keys without an answer: the work is perhaps still to be resumed, and without its key would be done twice.
+    pub open_keys: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { published: Duration::days(7), inbox: Duration::days(30), idempotency_keys: Duration::hours(24) }
+        Self {
+            published: Duration::days(7),
+            inbox: Duration::days(30),
+            idempotency_keys: Duration::hours(24),
+            open_keys: Duration::days(30),
+        }
     }
 }
 
@@ -37,6 +44,36 @@ pub struct Swept {
     pub idempotency_keys: usize,
 }
 
+/// The smallest UUIDv7 of the moment `$1` seconds ago.
+macro_rules! first_id {
+    () => {
+        "(lpad(to_hex((extract(epoch FROM now() - $1 * interval '1 second') * 1000)::bigint), 12, '0') \
+            || repeat('0', 20))::uuid"
+    };
+}
+
+// Event ids begin with their time, so that the primary key finds the old ones. The column decides: a dead letter that
+// was redriven late is old by its id and yet new.
+const OUTBOX: &str = concat!(
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE id < ",
+    first_id!(),
+    " AND published_at < now() - $1 * interval '1 second' ORDER BY id LIMIT $2)"
+);
+const INBOX: &str = concat!(
+    "DELETE FROM inbox WHERE (event_id, listener) IN (SELECT event_id, listener FROM inbox WHERE event_id < ",
+    first_id!(),
+    " AND received_at < now() - $1 * interval '1 second' ORDER BY event_id LIMIT $2)"
+);
+// A key may be taken anew meanwhile, hence the second look.
+const ANSWERED_KEYS: &str = "DELETE FROM idempotency_keys \
+     WHERE status IS NOT NULL AND created_at < now() - $1 * interval '1 second' AND (caller, key) IN \
+        (SELECT caller, key FROM idempotency_keys \
+         WHERE status IS NOT NULL AND created_at < now() - $1 * interval '1 second' ORDER BY created_at LIMIT $2)";
+const OPEN_KEYS: &str = "DELETE FROM idempotency_keys \
+     WHERE status IS NULL AND created_at < now() - $1 * interval '1 second' AND (caller, key) IN \
+        (SELECT caller, key FROM idempotency_keys \
+         WHERE status IS NULL AND created_at < now() - $1 * interval '1 second' ORDER BY created_at LIMIT $2)";
+
 /// Removes what has expired in the module's schema. Each batch is a transaction of its own (unless the
 /// caller opened one), so it can be stopped at any moment.
 ///
@@ -44,62 +81,24 @@ pub struct Swept {
 /// A statement's; what was removed before stays removed.
 #[eshopz_crash::crash_points]
 pub async fn expired(conn: &mut AsyncPgConnection, retention: &Retention) -> Result<Swept, DieselError> {
-    let now = Utc::now();
-    // Event ids begin with their time, so that the primary key finds the old ones. The column decides:
-    // a dead letter that was redriven late is old by its id and yet new.
-    let outbox = "DELETE FROM outbox WHERE id IN \
-         (SELECT id FROM outbox WHERE id < $1 AND published_at < $2 ORDER BY id LIMIT $3)";
-    let inbox = "DELETE FROM inbox WHERE (event_id, listener) IN \
-         (SELECT event_id, listener FROM inbox WHERE event_id < $1 AND received_at < $2 ORDER BY event_id LIMIT $3)";
-    // Keys have no such id, so `$1` narrows nothing. A key may be taken anew meanwhile, hence the second look.
-    let keys = "DELETE FROM idempotency_keys WHERE created_at < $2 AND (caller, key) IN \
-         (SELECT caller, key FROM idempotency_keys WHERE created_at < $2 AND $1::uuid IS NOT NULL \
-          ORDER BY created_at LIMIT $3)";
     Ok(Swept {
-        outbox: in_batches(conn, outbox, now - retention.published).await?,
-        inbox: in_batches(conn, inbox, now - retention.inbox).await?,
-        idempotency_keys: in_batches(conn, keys, now - retention.idempotency_keys).await?,
+        outbox: in_batches(conn, OUTBOX, retention.published).await?,
+        inbox: in_batches(conn, INBOX, retention.inbox).await?,
+        idempotency_keys: in_batches(conn, ANSWERED_KEYS, retention.idempotency_keys).await?
+            + in_batches(conn, OPEN_KEYS, retention.open_keys).await?,
     })
 }
 
 #[eshopz_crash::crash_points]
-async fn in_batches(
-    conn: &mut AsyncPgConnection,
-    delete: &'static str,
-    before: DateTime<Utc>,
-) -> Result<usize, DieselError> {
+async fn in_batches(conn: &mut AsyncPgConnection, delete: &'static str, older: Duration) -> Result<usize, DieselError> {
+    let seconds = older.to_std().unwrap_or_default().as_secs_f64();
     let mut total = 0;
     loop {
-        let removed = prepared(
-            sql_query(delete)
-                .bind::<SqlUuid, _>(first_id_of(before))
-                .bind::<Timestamptz, _>(before)
-                .bind::<BigInt, _>(BATCH),
-        )
-        .execute(conn)
-        .await?;
+        let delete = sql_query(delete).bind::<Double, _>(seconds).bind::<BigInt, _>(BATCH);
+        let removed = prepared(delete).execute(conn).await?;
         total += removed;
         if i64::try_from(removed).is_ok_and(|removed| removed < BATCH) {
             return Ok(total);
         }
-    }
-}
-
-/// The smallest UUIDv7 of a moment.
-fn first_id_of(time: DateTime<Utc>) -> Uuid {
-    let millis = u64::try_from(time.timestamp_millis()).unwrap_or(0);
-    Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_compare_with_their_time() {
-        let now = Utc::now();
-        let id = Uuid::now_v7();
-        assert!(first_id_of(now - Duration::seconds(1)) < id);
-        assert!(id < first_id_of(now + Duration::seconds(1)));
     }
 }

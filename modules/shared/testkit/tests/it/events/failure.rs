@@ -139,6 +139,21 @@ async fn stopping_waits_for_what_runs() {
 }
 
 #[tokio::test]
+async fn what_ends_while_it_stops_is_noted_before_the_slowest_has_ended() {
+    let widgets = Widgets::new().await;
+    let taker = Taker { pause: Duration::from_millis(500), ..widgets.taker("test.take") };
+    let slow = Taker { pause: Duration::from_secs(60), ..widgets.taker("test.slow") };
+    let relay = widgets.relay(&[taker.clone(), slow.clone()], quick());
+    widgets.publish(1).await;
+    until("both run", async || [&taker, &slow].iter().all(|taker| taker.calls.load(Ordering::SeqCst) == 1)).await;
+    relay.stop.send(true).unwrap();
+    let began = Instant::now();
+    until("the first is noted", async || widgets.count("outbox_deliveries").await == 1).await;
+    assert!(began.elapsed() < quick().drain / 2, "{:?}", began.elapsed());
+    relay.task.abort();
+}
+
+#[tokio::test]
 async fn a_relay_outlives_its_connections() {
     let widgets = Widgets::new().await;
     let relay = widgets.relay(&[widgets.taker("test.take")], quick());
