@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use eshopz_kernel::{Fault, FaultKind};
 use eshopz_platform::cache::{Counters, Throttle};
 use eshopz_platform::db::StoreError;
 use eshopz_platform::migrate::MigrateError;
 use eshopz_platform::service_secret;
 use eshopz_platform::wire::ServiceKeys;
-use futures::future::join_all;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::background::Background;
 use crate::cli::{Settings, wrong_call};
@@ -25,8 +23,14 @@ use crate::neighbours::Neighbours;
 use crate::server::{self, PublicListener, Readiness};
 use crate::{secrets, telemetry, wire};
 
+mod stopping;
+
+use stopping::{Patience, Running, StopSignals, ended};
+
 /// The pause between two looks at a database that is not there yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// What the private server has to end in good order, however late it is.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// What was asked for, read and found possible.
 struct Plan {
@@ -51,7 +55,12 @@ pub async fn run(args: ServeArgs, settings: Settings) -> anyhow::Result<()> {
         () = signals.wait() => return Ok(()),
     };
     let outcome = serve(&plan, &database, &mut signals).await;
-    database.close().await?;
+    let until = signals.until(patience(&plan)).max(tokio::time::Instant::now() + LAST_MOMENT);
+    match tokio::time::timeout_at(until, database.close()).await {
+        Ok(closed) => closed?,
+        // It was told to, and does it without us.
+        Err(_) => tracing::warn!("the private PostgreSQL has not ended yet"),
+    }
     outcome
 }
 
@@ -78,17 +87,20 @@ async fn serve(plan: &Plan, database: &Database, signals: &mut StopSignals) -> a
     let readiness = Readiness::default();
     let management = server::management(plan.addresses.management, &plan.selected, readiness.clone(), metrics)?;
     let management_handle = management.handle();
-    let management = tokio::spawn(management);
-    let outcome = tokio::select! {
-        running = Running::start(plan, database, &readiness) => match running {
-            Ok(running) => {
-                readiness.set(true);
-                announce(plan, database);
-                running.until_told(plan, &readiness, signals).await
-            }
-            Err(error) => Err(error),
-        },
-        () = signals.wait() => Ok(()),
+    let mut management = tokio::spawn(management);
+    let started = tokio::select! {
+        started = start(plan, database, &readiness) => started.map(Some),
+        ended = ended("management", &mut management) => Err(ended),
+        () = signals.wait() => Ok(None),
+    };
+    let outcome = match started {
+        Ok(Some(running)) => {
+            readiness.set(true);
+            announce(plan, database);
+            running.until_told(patience(plan), &readiness, &mut management, signals).await
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
     };
     management_handle.stop(false).await;
     management.abort();
@@ -96,77 +108,31 @@ async fn serve(plan: &Plan, database: &Database, signals: &mut StopSignals) -> a
     outcome
 }
 
-/// Everything that is up once a process is ready.
-struct Running {
-    shop: Shop,
-    public: tokio::task::JoinHandle<std::io::Result<()>>,
-    public_handle: actix_web::dev::ServerHandle,
-    internal: wire::InternalListener,
-    background: Background,
-}
-
-impl Running {
-    async fn start(plan: &Plan, database: &Database, readiness: &Readiness) -> anyhow::Result<Self> {
-        let until = plan.started + Duration::from_secs(plan.args.startup_seconds);
-        patiently(until, async || prepare_database(plan, database).await).await?;
-        // It may go away again at any moment.
-        let keys = patiently(until, async || service_keys(plan, database).await).await?;
-        let neighbours = Neighbours::new(&plan.neighbours, &plan.selected, &keys)?;
-        let shop = compose(database, &plan.settings, &plan.selected, &neighbours)?;
-        if let Some(user) = &shop.user {
-            patiently(until, async || Ok(user.prepare().await?)).await?;
-        }
-        let carriers = Carriers::new(&shop, &neighbours, &plan.settings).await?;
-        let internal = wire::internal_listener(
-            shop.served(),
-            keys.clone(),
-            plan.addresses.internal,
-            plan.args.workers(),
-            grace(plan),
-        )?;
-        let public = server::public(&shop, &plan.selected, listener(plan, &shop), readiness)?;
-        let public_handle = public.handle();
-        let public = tokio::spawn(public);
-        let looks = Duration::from_secs(plan.args.secrets_refresh_seconds);
-        let secrets = secrets::Watch::new(&plan.settings, looks, secrets::rotation::all(&shop, &keys));
-        let background = Background::start(&shop, carriers, secrets);
-        Ok(Self { shop, public, public_handle, internal, background })
+async fn start(plan: &Plan, database: &Database, readiness: &Readiness) -> anyhow::Result<Running> {
+    let until = plan.started + Duration::from_secs(plan.args.startup_seconds);
+    patiently(until, async || prepare_database(plan, database).await).await?;
+    // It may go away again at any moment.
+    let keys = patiently(until, async || service_keys(plan, database).await).await?;
+    let neighbours = Neighbours::new(&plan.neighbours, &plan.selected, &keys)?;
+    let shop = compose(database, &plan.settings, &plan.selected, &neighbours)?;
+    if let Some(user) = &shop.user {
+        patiently(until, async || Ok(user.prepare().await?)).await?;
     }
-
-    async fn until_told(mut self, plan: &Plan, readiness: &Readiness, signals: &mut StopSignals) -> anyhow::Result<()> {
-        let outcome = tokio::select! {
-            () = signals.wait() => Ok(()),
-            ended = &mut self.public => Err(anyhow!("the public listener ended by itself: {ended:?}")),
-            ended = self.internal.ended() => Err(ended),
-            ended = self.background.ended() => Err(ended),
-        };
-        readiness.set(false);
-        self.internal.leave();
-        tokio::time::sleep(Duration::from_secs(plan.args.drain_seconds)).await;
-        tokio::join!(self.public_handle.stop(true), self.internal.stop());
-        join_all(self.shop.pools().iter().map(|(_, db)| db.tasks().drained(grace(plan)))).await;
-        self.background.stop().await;
-        outcome
-    }
-}
-
-/// SIGTERM and SIGINT.
-struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+    let carriers = Carriers::new(&shop, &neighbours, &plan.settings).await?;
+    let internal = wire::internal_listener(
+        shop.served(),
+        keys.clone(),
+        plan.addresses.internal,
+        plan.args.workers(),
+        grace(plan),
+    )?;
+    let public = server::public(&shop, &plan.selected, listener(plan, &shop), readiness)?;
+    let public_handle = public.handle();
+    let public = tokio::spawn(public);
+    let secrets = secrets::Watch::new(&plan.settings, secrets::rotation::all(&shop, &keys));
+    let background = Background::start(&shop, carriers, secrets);
+    let tasks = shop.pools().iter().map(|(_, db)| db.tasks().clone()).collect();
+    Ok(Running { public, public_handle, internal, tasks, background })
 }
 
 /// Migrates, or sees whether somebody has.
@@ -212,6 +178,10 @@ async fn service_keys(plan: &Plan, database: &Database) -> anyhow::Result<Servic
 
 fn grace(plan: &Plan) -> Duration {
     Duration::from_secs(plan.args.grace_seconds)
+}
+
+fn patience(plan: &Plan) -> Patience {
+    Patience { drain: Duration::from_secs(plan.args.drain_seconds), grace: grace(plan) }
 }
 
 fn listener(plan: &Plan, shop: &Shop) -> PublicListener {
