@@ -52,6 +52,43 @@ async fn it_settles_what_is_open_and_names_what_differs() {
     assert_eq!(open.unwrap().get::<_, i64>(0), 0);
 }
 
+#[tokio::test]
+async fn it_waits_for_no_due_time_and_says_what_stays_open() {
+    let shop = Server::start(&[]).await;
+    paid_order(&shop).await;
+    let url = &shop.db.url;
+    let owner = shop.db.owner().await;
+    // The gateway was silent a moment ago, and again and again an hour ago.
+    let attempt = |id: &str, tried: &str| {
+        format!(
+            "INSERT INTO payments.payments (id, order_id, currency, amount_minor, status, gateway, attempt_id, attempts, \
+                processing_since) VALUES ({id}, {id}, 'USD', 100, 'processing', 'sandbox', {id}, 1, now()); \
+             INSERT INTO payments.transactions (id, payment_id, kind, status, amount_minor, currency, tries, tried_at, \
+                due_at) VALUES ({id}, {id}, 'charge', 'pending', 100, 'USD', 12, {tried}, now() + interval '1 hour')"
+        )
+    };
+    let (first, second) = ("md5('1')::uuid", "md5('2')::uuid");
+    let both = [attempt(first, "now()"), attempt(second, "now() - interval '1 minute'")].join(";");
+    owner.batch_execute(&both).await.unwrap();
+    let settled = run(url, &["payments", "reconcile"], "");
+    assert_eq!(settled.status.code(), Some(0), "{}", text(&settled));
+    assert!(text(&settled).contains("2 open at the gateway, 0 stay open"), "{}", text(&settled));
+    let open = owner.query_one("SELECT count(*) FROM payments.payments WHERE status = 'processing'", &[]).await;
+    assert_eq!(open.unwrap().get::<_, i64>(0), 0);
+
+    // The bank does not take the money back.
+    owner
+        .batch_execute(
+            "UPDATE payments.sandbox_charges SET payment_method = 'pm_card_refundFail'; \
+             UPDATE payments.payments SET undo_requested_at = now() WHERE status = 'succeeded'",
+        )
+        .await
+        .unwrap();
+    let stays = run(url, &["payments", "reconcile"], "");
+    assert_eq!(stays.status.code(), Some(1), "{}", text(&stays));
+    assert!(text(&stays).contains("undoing of payment"), "{}", text(&stays));
+}
+
 #[test]
 fn a_wrong_time_is_a_wrong_call() {
     for since in ["yesterday", "0h", "-1d", "24"] {

@@ -1,4 +1,4 @@
-//! `eshopz payments reconcile`: exit 0 when the gateway's list and ours agree, 1 when they do not.
+//! `eshopz payments reconcile`: exit 0 when nothing stays open and the gateway's list and ours agree, else 1.
 
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -69,18 +69,22 @@ pub async fn run(action: PaymentsCommand, settings: &Settings) -> anyhow::Result
 
 async fn reconcile(database: &Database, settings: &Settings, since: DateTime<Utc>) -> anyhow::Result<Report> {
     let payments = payment_module(database.db(Module::Payment)?, settings)?;
-    payments.reconcile().await.context("what is open could not be settled")?;
+    let mut report = payments.reconcile_all().await.context("what is open could not be settled")?;
     let bar = progress::bar(0, "charges");
-    let report = payments.compare_with_gateway(since, |compared| bar.set_position(compared)).await;
+    let compared = payments.compare_with_gateway(since, |compared| bar.set_position(compared)).await;
     bar.finish_and_clear();
-    report.context("the gateway's list could not be compared")
+    report.merge(compared.context("the gateway's list could not be compared")?);
+    Ok(report)
 }
 
 fn print(report: &Report) {
     for (_, check, rows) in &report.checked {
         let wrong = report.findings.iter().filter(|finding| finding.check == *check).count();
-        let what = if *check == "own_charges" { "of ours" } else { "of the gateway's" };
-        say!("{rows} charges {what} compared, {wrong} differ");
+        match *check {
+            "open" => say!("{rows} open at the gateway, {wrong} stay open"),
+            "own_charges" => say!("{rows} charges of ours compared, {wrong} differ"),
+            _ => say!("{rows} charges of the gateway's compared, {wrong} differ"),
+        }
     }
     for finding in &report.findings {
         say!("{}: {}", finding.subject, finding.detail);

@@ -51,6 +51,8 @@ pub enum PaymentError {
     NegativeAmount,
     #[error("no such gateway")]
     UnknownGateway,
+    #[error("the payment is at the gateway `{0}`, which is not in use")]
+    OtherGateway(String),
     #[error(transparent)]
     Webhook(WebhookError),
 }
@@ -114,6 +116,7 @@ impl From<PaymentError> for Fault {
             }
             PaymentError::NegativeAmount => Self::field("/amount", "range", "must not be negative"),
             PaymentError::UnknownGateway => Self::not_found("gateway"),
+            PaymentError::OtherGateway(gateway) => other_gateway(gateway),
             PaymentError::Webhook(error) => webhook_fault(error),
         }
     }
@@ -143,6 +146,17 @@ fn outcome_unknown() -> Fault {
     );
     fault.retry_after = Some(2);
     fault
+}
+
+/// Whoever runs the shop can mend it, so it is worth repeating; nothing was asked of anybody.
+fn other_gateway(gateway: String) -> Fault {
+    let mut fault = Fault::new(
+        FaultKind::Unavailable,
+        "gateway_not_in_use",
+        "The payment is at another gateway than the one in use, so nothing was asked of either.",
+    );
+    fault.retry_after = Some(60);
+    fault.with("gateway", gateway)
 }
 
 fn webhook_fault(error: WebhookError) -> Fault {
@@ -190,6 +204,11 @@ pub const PROBLEMS: &[ProblemCode] = &[
         "payment_outcome_unknown",
         FaultKind::Unavailable,
         "It is not known yet what was paid; see `Retry-After`.",
+    ),
+    ProblemCode::new(
+        "gateway_not_in_use",
+        FaultKind::Unavailable,
+        "The payment is at another gateway than the one in use; `gateway` says at which.",
     ),
     ProblemCode::new("invalid_signature", FaultKind::Malformed, "A webhook's signature is missing, wrong or too old."),
     ProblemCode::new("malformed_event", FaultKind::Malformed, "A webhook's body is no event of the gateway."),

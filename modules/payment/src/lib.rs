@@ -147,6 +147,15 @@ impl PaymentModule {
         self.service.reconcile().await
     }
 
+    /// Settles what is open, whether it is due or not; a finding for each that stays open. It takes as long as
+    /// somebody may still wait for an answer.
+    ///
+    /// # Errors
+    /// When the database cannot be asked what there is to do.
+    pub async fn reconcile_all(&self) -> Result<Report, Fault> {
+        self.service.reconcile_all().await
+    }
+
     /// Compares the gateway's list of charges with ours, since a moment. `progress` hears how many charges
     /// have been compared. What is on its way at that moment is no difference.
     ///

@@ -27,6 +27,8 @@ diesel::table! {
         undo_reason -> Nullable<Text>,
         undo_tries -> Integer,
         undo_due_at -> Timestamptz,
+        ask_tries -> Integer,
+        ask_due_at -> Timestamptz,
         secured_at -> Nullable<Timestamptz>,
         version -> BigInt,
         created_at -> Timestamptz,

@@ -85,15 +85,20 @@ const RULES: [(&str, &str); 10] = [
     ),
     (
         "gateway_answers",
-        "SELECT id::text AS subject, format('%s of payment %s is %s since %s', kind, payment_id, status, created_at) \
+        "SELECT id::text AS subject, format('%s of payment %s is %s since %s', kind, payment_id, status, since) \
             AS detail \
-         FROM transactions WHERE status IN ('pending', 'surplus') AND created_at < now() - interval '15 minutes'",
+         FROM (SELECT *, coalesce(settled_at, created_at) AS since FROM transactions \
+            WHERE status IN ('pending', 'surplus')) AS open WHERE since < now() - interval '15 minutes'",
     ),
+    // An event of a payment that is none of ours waits for ever, and is no error: every other program with the same
+    // account at the gateway makes some.
     (
         "parked_events",
         "SELECT id::text AS subject, format('%s %s of %s, about %s, waits since %s for a payment that is known', \
             type, event_id, gateway, coalesce(reference, '?'), received_at) AS detail \
-         FROM webhook_events WHERE applied_at IS NULL AND received_at < now() - interval '15 minutes'",
+         FROM webhook_events e WHERE applied_at IS NULL AND received_at < now() - interval '15 minutes' \
+            AND (EXISTS (SELECT FROM payments p WHERE p.id = e.payment_id) \
+                OR EXISTS (SELECT FROM transactions t WHERE t.gateway_reference = e.reference))",
     ),
     (
         "payments_undone",

@@ -6,12 +6,20 @@
 mod books;
 #[path = "it/both_gateways.rs"]
 mod both_gateways;
+#[path = "it/by_hand.rs"]
+mod by_hand;
 #[path = "it/captures.rs"]
 mod captures;
+#[path = "it/dice.rs"]
+mod dice;
 #[path = "it/drift.rs"]
 mod drift;
 #[path = "it/kills.rs"]
 mod kills;
+#[path = "it/lost_webhooks.rs"]
+mod lost_webhooks;
+#[path = "it/other_gateway.rs"]
+mod other_gateway;
 #[path = "it/paying.rs"]
 mod paying;
 #[path = "it/races.rs"]
@@ -24,6 +32,10 @@ mod recovery;
 mod refunds;
 #[path = "it/releases.rs"]
 mod releases;
+#[path = "it/replaced.rs"]
+mod replaced;
+#[path = "it/second_charge.rs"]
+mod second_charge;
 #[path = "it/sessions.rs"]
 mod sessions;
 #[path = "it/shop.rs"]

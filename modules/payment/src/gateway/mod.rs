@@ -11,7 +11,7 @@ mod webhook_secrets;
 
 use actix_web::http::header::HeaderMap;
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use eshopz_kernel::{Money, PaymentId};
 use eshopz_platform::books::Report;
 use serde_json::Value;
@@ -42,7 +42,7 @@ pub struct ChargeRequest {
 /// What the gateway made of a [`ChargeRequest`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Charge {
-    /// The gateway's name for it.
+    /// The gateway's name for it; empty when it refused and gave none.
     pub reference: String,
     pub method: Option<Method>,
     pub outcome: ChargeOutcome,
@@ -51,7 +51,10 @@ pub struct Charge {
 /// How a charge ended, for now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChargeOutcome {
-    Succeeded,
+    Succeeded {
+        /// Minor units that were collected: less than what was asked for when a part of a hold was captured.
+        captured: i64,
+    },
     Authorized,
     /// The payer has to do something first; the gateway tells the rest by webhook.
     RequiresAction {
@@ -63,6 +66,18 @@ pub enum ChargeOutcome {
     },
     /// It was replaced or let go before it came to anything.
     Voided,
+}
+
+/// An attempt that the gateway is asked about.
+#[derive(Clone, Debug)]
+pub struct Sought {
+    pub idempotency_key: Uuid,
+    /// The gateway's name of the charge, when it has told it.
+    pub reference: Option<String>,
+    /// When its row was written, by the database's clock.
+    pub created_at: DateTime<Utc>,
+    /// How long ago that is, by the same clock: ours may have jumped since.
+    pub age: TimeDelta,
 }
 
 /// Something about a charge that exists: capture, void or refund.
@@ -163,7 +178,7 @@ pub struct GatewayCharge {
     pub created_at: DateTime<Utc>,
 }
 
-/// A piece of the gateway's list, the newest charges first.
+/// A piece of the gateway's list, in the order that the gateway gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GatewayPage {
     pub charges: Vec<GatewayCharge>,
@@ -212,17 +227,26 @@ pub trait Gateway: Send + Sync {
 
     /// The charge that was made under an idempotency key, if the gateway knows of one. Only looks. "None"
     /// is final; a gateway that cannot be sure of it yet answers [`GatewayError::Timeout`].
-    async fn find(&self, idempotency_key: Uuid) -> Result<Option<Charge>, GatewayError>;
+    async fn find(&self, sought: Sought) -> Result<Option<Charge>, GatewayError>;
 
     /// What the gateway has in its own books since a moment: the first piece without a cursor, each
     /// further one from [`GatewayPage::next`].
     async fn charges_since(&self, since: DateTime<Utc>, cursor: Option<String>) -> Result<GatewayPage, GatewayError>;
+
+    /// A charge as it stands in that list, by its name; none when there is no such charge. Only looks.
+    async fn look_up(&self, reference: &str) -> Result<Option<GatewayCharge>, GatewayError>;
 
     /// Checks that a webhook comes from the gateway and reads it.
     async fn parse_webhook(&self, headers: &HeaderMap, body: &str, secret: &str) -> Result<GatewayEvent, WebhookError>;
 
     /// Reads an event that was checked when it came in and stored.
     fn read_event(&self, body: &str) -> Result<GatewayEvent, WebhookError>;
+
+    /// Lets the gateway take note of an event that is stored, as often as one likes, before it counts here. A
+    /// company elsewhere knows what it told.
+    async fn take_note(&self, _event: &GatewayEvent) -> Result<(), GatewayError> {
+        Ok(())
+    }
 
     /// Where the gateway's books differ from ours, if it lets us look.
     async fn audit(&self) -> Result<Report, GatewayError> {

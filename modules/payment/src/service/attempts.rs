@@ -5,7 +5,7 @@ use eshopz_payment_api::PaymentStatus;
 use uuid::Uuid;
 
 use super::settle::{self, Money};
-use super::{PaymentService, now};
+use super::{PaymentService, now, voids};
 use crate::domain::{Effect, Fact, Failure, TransactionKind, TransactionStatus, declines};
 use crate::error::PaymentError;
 use crate::gateway::{Charge, ChargeOutcome, ChargeRequest, GatewayError};
@@ -35,6 +35,7 @@ impl PaymentService {
         attempt: Movement,
         asked: Asked,
     ) -> Result<Payment, PaymentError> {
+        self.at_ours(&payment)?;
         let failed = |reason: declines::Reason| Outcome::Failed(Failure::of(reason.code));
         let outcome = match self.ask(self.gateway.authorize_or_charge(charge_request(&payment, &attempt))).await {
             Ok(charge) => Outcome::Charge(charge),
@@ -118,26 +119,33 @@ fn charge_request(payment: &Payment, attempt: &Movement) -> ChargeRequest {
 }
 
 /// Money is news whatever was thought of the attempt before, also when another charge was taken for the
-/// attempt's own, or when what it held was collected and nobody told us; anything else only while the attempt
-/// has no answer.
+/// attempt's own, or when what it held was collected or let go and nobody told us; anything else only while
+/// the attempt has no answer, or waits for the payer and has come to an end.
 fn is_news(payment: &Payment, row: &Movement, outcome: &Outcome) -> bool {
-    let collected = matches!(outcome, Outcome::Charge(Charge { outcome: ChargeOutcome::Succeeded, .. }));
-    if collected && payment.status.0 == PaymentStatus::Authorized {
+    let Outcome::Charge(charge) = outcome else { return row.status == TransactionStatus::Pending };
+    let (collected, let_go) = (collects(charge), charge.outcome == ChargeOutcome::Voided);
+    if payment.status.0 == PaymentStatus::Authorized && (collected || (let_go && rests_on(payment, charge))) {
         return true;
     }
-    let money = match outcome {
-        Outcome::Charge(Charge {
-            outcome: ChargeOutcome::Succeeded | ChargeOutcome::Authorized, reference, ..
-        }) => Some(reference),
-        Outcome::Charge(_) | Outcome::Failed(_) => None,
-    };
+    let is_money = collected || charge.outcome == ChargeOutcome::Authorized;
     match row.status {
-        TransactionStatus::Pending => true,
-        TransactionStatus::RequiresAction | TransactionStatus::Failed | TransactionStatus::Cancelled => money.is_some(),
+        TransactionStatus::Pending if !row.is_replaced() => true,
+        TransactionStatus::Pending | TransactionStatus::RequiresAction => {
+            !matches!(charge.outcome, ChargeOutcome::RequiresAction { .. })
+        }
+        TransactionStatus::Failed | TransactionStatus::Cancelled => is_money,
         TransactionStatus::Succeeded | TransactionStatus::Surplus | TransactionStatus::Returned => {
-            money.is_some() && money != row.gateway_reference.as_ref()
+            is_money && Some(&charge.reference) != row.gateway_reference.as_ref()
         }
     }
+}
+
+const fn collects(charge: &Charge) -> bool {
+    matches!(charge.outcome, ChargeOutcome::Succeeded { .. })
+}
+
+fn rests_on(payment: &Payment, charge: &Charge) -> bool {
+    payment.gateway_reference.as_ref() == Some(&charge.reference)
 }
 
 #[eshopz_crash::crash_points]
@@ -151,11 +159,16 @@ async fn take_in(
         Outcome::Charge(charge) => charge,
         Outcome::Failed(failure) => return fail(conn, payment, row, failure).await,
     };
+    // It had an answer before: what ends it now is what a webhook would have told.
+    if charge.outcome == ChargeOutcome::Voided && row.status != TransactionStatus::Pending {
+        return Ok(voids::let_go_elsewhere(conn, payment, row.id, charge.reference).await?);
+    }
     row.method = charge.method.as_ref().and_then(|method| serde_json::to_value(method).ok());
-    let money = Money { reference: &charge.reference, amount: row.amount_minor, method: charge.method };
+    let amount = row.amount_minor;
+    let money = |amount| Money { reference: &charge.reference, amount, method: charge.method.clone() };
     match charge.outcome {
-        ChargeOutcome::Succeeded => Ok(settle::captured(conn, payment, Some(row), money).await?),
-        ChargeOutcome::Authorized => Ok(settle::authorized(conn, payment, Some(row), money).await?),
+        ChargeOutcome::Succeeded { captured } => Ok(settle::captured(conn, payment, Some(row), money(captured)).await?),
+        ChargeOutcome::Authorized => Ok(settle::authorized(conn, payment, Some(row), money(amount)).await?),
         ChargeOutcome::RequiresAction { next_action } => {
             let effects = settle::apply(conn, payment, Fact::ActionRequired { attempt: row.id, next_action }).await?;
             row.gateway_reference = Some(charge.reference);
@@ -166,9 +179,10 @@ async fn take_in(
             ledger::save(conn, &row).await?;
             Ok(effects)
         }
-        ChargeOutcome::Declined { code, .. } => {
-            row.gateway_reference = Some(charge.reference);
-            fail(conn, payment, row, Failure::of(&code)).await
+        ChargeOutcome::Declined { ref code, .. } => {
+            let failure = Failure::of(code);
+            row.gateway_reference = Some(charge.reference).filter(|name| !name.is_empty()).or(row.gateway_reference);
+            fail(conn, payment, row, failure).await
         }
         ChargeOutcome::Voided => {
             row.gateway_reference = Some(charge.reference);

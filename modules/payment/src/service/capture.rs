@@ -26,6 +26,7 @@ impl PaymentService {
             conn.transaction(async |conn| {
                 claim_key(conn, Some(claim), capture).await?;
                 let payment = payments::lock(conn, id.uuid()).await?.ok_or(PaymentError::NotFound)?;
+                self.at_ours(&payment)?;
                 let busy = ledger::open_change_of_hold(conn, payment.id).await?.is_some();
                 let amount = capturable(&payment, amount, busy)?;
                 let new = NewMovement::asking(&payment, capture, TransactionKind::Capture, amount);
@@ -56,11 +57,16 @@ impl PaymentService {
 
     /// Asks the gateway, as often as it takes: the key makes it one capture.
     pub(super) async fn carry_out_capture(&self, payment: &Payment, row: Movement) -> Result<Payment, PaymentError> {
+        self.at_ours(payment)?;
         let request = follow_up(payment, &row);
         let told = match self.ask(self.gateway.capture(request)).await {
             Ok(reference) => Ok(reference),
             Err(error) => Err(refusal(&error).ok_or_else(|| unanswered(&row, &error))?),
         };
+        // Most likely the hold is none any more, and the webhook that told so was lost.
+        if told.is_err() {
+            self.learn_of(payment).await?;
+        }
         let (payment, row) = self.settle_capture(payment.id, row.id, told).await?;
         self.finish_undo_if_wanted(&payment).await;
         answer(payment, &row)

@@ -6,14 +6,14 @@ use eshopz_platform::idempotency::Claim;
 use uuid::Uuid;
 
 use super::attempts::{Asked, answer, came_to_nothing};
-use super::{PaymentService, claim_key, now};
+use super::{PaymentService, claim_key};
 use crate::CaptureMode;
 use crate::domain::{Refusal, TransactionKind, TransactionStatus};
 use crate::error::PaymentError;
-use crate::store::{Movement, NewMovement, Payment, ledger, payments};
+use crate::store::{Movement, NewMovement, Payment, ledger, payments, replaced};
 
-/// A payment and the attempt that is about to be made; none when it is secured already.
-type Begun = (Payment, Option<Movement>);
+/// A payment, and the attempt that is about to be made with those that it replaces; none when it is secured already.
+type Begun = (Payment, Option<(Movement, Vec<Movement>)>);
 
 #[eshopz_crash::crash_points]
 impl PaymentService {
@@ -31,7 +31,7 @@ impl PaymentService {
                 if claim.is_none()
                     && let Some((payment, attempt)) = self.same_attempt(id.uuid(), method).await?
                 {
-                    return self.carry_out(payment, attempt, Asked::Again).await;
+                    return self.carry_out_again(payment, attempt).await;
                 }
                 self.chase_abandoned_attempt(id.uuid()).await?;
                 self.begin(id.uuid(), method, claim).await?
@@ -39,7 +39,9 @@ impl PaymentService {
             begun => begun?,
         };
         match begun {
-            (payment, Some(attempt)) => self.carry_out(payment, attempt, Asked::First).await,
+            (payment, Some((attempt, replaced))) => {
+                self.carry_out_instead(payment, attempt, replaced, Asked::First).await
+            }
             (payment, None) => Ok(payment),
         }
     }
@@ -64,7 +66,7 @@ impl PaymentService {
         let payment = self.load(id.uuid()).await?;
         match attempt {
             Some(attempt) if attempt.status == TransactionStatus::Pending => {
-                self.carry_out(payment, attempt, Asked::Again).await
+                self.carry_out_again(payment, attempt).await
             }
             Some(attempt) if came_to_nothing(&attempt) => self.confirm(id, method, Some(claim)).await,
             Some(attempt) => answer(payment, &attempt),
@@ -81,7 +83,11 @@ impl PaymentService {
         let mut conn = self.db.conn().await?;
         conn.transaction(async |conn| {
             claim_key(conn, claim, attempt).await?;
-            let mut payment = payments::lock(conn, id).await?.ok_or(PaymentError::NotFound)?;
+            // The database's time: since when an attempt is on its way is compared with that.
+            let (mut payment, now) = payments::lock_at(conn, id).await?.ok_or(PaymentError::NotFound)?;
+            if !payment.status.0.is_secured() {
+                self.at_ours(&payment)?;
+            }
             let mut state = payment.state();
             let status = state.status;
             let begun = state.begin(attempt).map_err(|refusal| match refusal {
@@ -91,10 +97,9 @@ impl PaymentService {
             if !begun {
                 return Ok((payment, None));
             }
-            let now = now();
             payment.set_state(state, now);
             payments::save(conn, &mut payment, now).await?;
-            ledger::replace_waiting(conn, id, now).await?;
+            let replaced = replaced::begin(conn, id).await?;
             let amount = payment.amount_minor;
             let new = NewMovement {
                 payment_method: Some(method),
@@ -102,7 +107,7 @@ impl PaymentService {
                 ..NewMovement::asking(&payment, attempt, kind, amount)
             };
             let movement = ledger::insert(conn, &new).await?;
-            Ok((payment, Some(movement)))
+            Ok((payment, Some((movement, replaced))))
         })
         .await
     }
@@ -121,11 +126,13 @@ impl PaymentService {
 
     /// An attempt that has been on its way for too long is settled before another may begin.
     async fn chase_abandoned_attempt(&self, id: Uuid) -> Result<(), PaymentError> {
-        let payment = self.load(id).await?;
-        let abandoned = payment.processing_since.is_some_and(|since| since < self.abandoned_before());
-        match payment.attempt_id {
-            Some(attempt) if abandoned => self.chase_attempt(id, attempt).await,
-            _ => Ok(()),
+        let abandoned = {
+            let mut conn = self.db.conn().await?;
+            payments::abandoned_attempt(&mut conn, id, self.patience()).await?
+        };
+        match abandoned {
+            Some(attempt) => self.chase_attempt(id, attempt).await,
+            None => Ok(()),
         }
     }
 }

@@ -26,6 +26,8 @@ const OURS: &str = "own_charges";
 const LOOKS: u32 = 3;
 /// The time between two looks.
 const PAUSE: Duration = Duration::from_millis(300);
+/// How long the gateway may take for a piece of its list, or to find one charge in all of it.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// How many of our charges are read at once.
 const BATCH: i64 = 1_000;
 
@@ -77,7 +79,7 @@ impl PaymentService {
     async fn page(&self, since: DateTime<Utc>, cursor: Option<String>) -> Result<GatewayPage, Fault> {
         let mut look = 1;
         loop {
-            match self.ask(self.gateway.charges_since(since, cursor.clone())).await {
+            match self.ask_within(PATIENCE, self.gateway.charges_since(since, cursor.clone())).await {
                 Ok(page) => return Ok(page),
                 Err(error) if look == LOOKS || matches!(error, GatewayError::Rejected { .. }) => {
                     return Err(
@@ -128,9 +130,10 @@ impl PaymentService {
     }
 
     async fn missing(&self, charge: &OwnCharge) -> Result<Option<Finding>, Fault> {
-        let found = self.ask(self.gateway.find(charge.id)).await;
+        let found = self.ask_within(PATIENCE, self.gateway.find(charge.sought())).await;
         let found = found.map_err(|error| Fault::unavailable("The gateway does not answer.", 5).caused_by(error))?;
-        if found.is_some_and(|found| found.reference == charge.reference) {
+        // Under whatever name: that is the gateway's to give, and the key is ours.
+        if found.is_some() {
             return Ok(None);
         }
         let detail = format!("payment {} had it, and the gateway does not know it", charge.payment_id);

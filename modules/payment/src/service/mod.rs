@@ -4,6 +4,7 @@
 
 mod access;
 mod attempts;
+mod by_hand;
 mod capture;
 mod confirm;
 mod create;
@@ -14,6 +15,7 @@ mod reconcile;
 mod refunds;
 mod releases;
 mod repair;
+mod replaced;
 mod settle;
 mod surplus;
 mod undo;
@@ -36,7 +38,7 @@ pub use lists::PaymentQuery;
 use crate::PaymentSettings;
 use crate::error::PaymentError;
 use crate::gateway::{Gateway, GatewayError, WebhookSecrets};
-use crate::store::{Payment, payments};
+use crate::store::{Payment, open, payments};
 
 /// The longest reason that is kept, in characters.
 const REASON_LENGTH: usize = 500;
@@ -72,15 +74,37 @@ impl PaymentService {
     where
         F: Future<Output = Result<T, GatewayError>>,
     {
-        tokio::time::timeout(self.settings.gateway_timeout, call)
+        self.ask_within(self.settings.gateway_timeout, call).await
+    }
+
+    /// Waits so long.
+    async fn ask_within<T, F>(&self, patience: Duration, call: F) -> Result<T, GatewayError>
+    where
+        F: Future<Output = Result<T, GatewayError>>,
+    {
+        tokio::time::timeout(patience, call)
             .await
             .unwrap_or_else(|_| Err(GatewayError::Timeout("no answer in time".to_owned())))
     }
 
-    /// What was asked before this moment is not being waited for by anybody any more.
-    fn abandoned_before(&self) -> DateTime<Utc> {
-        let wait = self.settings.gateway_timeout.saturating_mul(2).saturating_add(Duration::from_secs(1));
-        now() - TimeDelta::from_std(wait).unwrap_or(TimeDelta::minutes(1))
+    /// How long somebody may wait for what was asked.
+    const fn patience(&self) -> Duration {
+        self.settings.gateway_timeout.saturating_mul(2).saturating_add(Duration::from_secs(1))
+    }
+
+    /// The database's time, by which everything is due.
+    async fn clock(&self) -> Result<DateTime<Utc>, PaymentError> {
+        let mut conn = self.db.conn().await?;
+        Ok(open::clock(&mut conn).await?)
+    }
+
+    /// Whether a payment is at the gateway in use: another one knows nothing of it, and its "nothing" would
+    /// be taken for an answer.
+    fn at_ours(&self, payment: &Payment) -> Result<(), PaymentError> {
+        if payment.gateway == self.gateway.name() {
+            return Ok(());
+        }
+        Err(PaymentError::OtherGateway(payment.gateway.clone()))
     }
 
     async fn load(&self, payment: Uuid) -> Result<Payment, PaymentError> {
@@ -92,6 +116,11 @@ impl PaymentService {
 /// A reason as it is kept: PostgreSQL knows no NUL in text, and nobody reads more than so much.
 fn kept_reason(reason: &str) -> String {
     reason.chars().filter(|character| *character != '\0').take(REASON_LENGTH).collect()
+}
+
+/// So much before a moment.
+fn earlier(moment: DateTime<Utc>, time: Duration) -> DateTime<Utc> {
+    moment - TimeDelta::from_std(time).unwrap_or(TimeDelta::minutes(1))
 }
 
 /// The time as a row keeps it, in microseconds: an answer shows the same before and after it is stored.

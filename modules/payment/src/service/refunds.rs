@@ -4,12 +4,14 @@ use diesel::result::QueryResult;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::{Money, PaymentId};
 use eshopz_platform::idempotency::Claim;
+use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::capture::{follow_up, refusal, unanswered};
 use super::{PaymentService, claim_key, now, settle};
 use crate::domain::{Fact, Failure, TransactionKind, TransactionStatus};
 use crate::error::PaymentError;
+use crate::gateway::GatewayCharge;
 use crate::store::{Movement, NewMovement, Payment, ledger, payments};
 
 #[eshopz_crash::crash_points]
@@ -32,6 +34,7 @@ impl PaymentService {
             conn.transaction(async |conn| {
                 claim_key(conn, Some(claim), refund).await?;
                 let payment = payments::lock(conn, id.uuid()).await?.ok_or(PaymentError::NotFound)?;
+                self.at_ours(&payment)?;
                 begin(conn, &payment, refund, amount, reason).await
             })
             .await?
@@ -54,17 +57,64 @@ impl PaymentService {
 
     /// Asks the gateway, as often as it takes: the key makes it one refund.
     pub(super) async fn carry_out_refund(&self, payment: &Payment, row: Movement) -> Result<Movement, PaymentError> {
+        self.at_ours(payment)?;
         let told = match self.ask(self.gateway.refund(follow_up(payment, &row))).await {
             Ok(reference) => Ok(reference),
             Err(error) => match refusal(&error) {
-                Some(failure) => Err(failure),
+                Some(failure) => {
+                    self.learn_of_refunds(payment).await;
+                    Err(failure)
+                }
                 None => {
                     let _ = unanswered(&row, &error);
                     return Ok(row);
                 }
             },
         };
-        self.settle_refund(payment.id, row.id, told).await
+        let row = self.settle_refund(payment.id, row.id, told).await?;
+        if row.status == TransactionStatus::Succeeded {
+            self.after_refund(payment.id).await?;
+        }
+        Ok(row)
+    }
+
+    /// Applies what the gateway told of a refund before its name was known here. In a box: an event can
+    /// lead to the next refund.
+    fn after_refund(&self, payment: Uuid) -> BoxFuture<'_, Result<(), PaymentError>> {
+        Box::pin(async move {
+            let payment = self.load(payment).await?;
+            let reference = payment.gateway_reference.clone();
+            self.with_parked(payment, reference.as_deref()).await.map(drop)
+        })
+    }
+
+    /// It was refused: most likely somebody has given the money back by other means, and we were not told. What the
+    /// gateway's books have of it is booked as soon as the refund that was refused is, or the same would be asked
+    /// for again for ever.
+    async fn learn_of_refunds(&self, payment: &Payment) {
+        let Some(reference) = &payment.gateway_reference else { return };
+        let learnt = match self.ask(self.gateway.look_up(reference)).await {
+            Ok(Some(charge)) => self.note_refunded(payment.id, charge).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(PaymentError::GatewayRefused(error.to_string())),
+        };
+        if let Err(error) = learnt {
+            tracing::warn!(payment = %payment.id, %error, "it is not known what has gone back");
+        }
+    }
+
+    async fn note_refunded(&self, payment: Uuid, charge: GatewayCharge) -> Result<(), PaymentError> {
+        let mut conn = self.db.conn().await?;
+        let (payment, effects) = conn
+            .transaction(async |conn| {
+                let mut payment = payments::lock(conn, payment).await?.ok_or(PaymentError::NotFound)?;
+                let fact = Fact::RefundedAtGateway { reference: charge.reference, total: charge.refunded };
+                let effects = settle::apply(conn, &mut payment, fact).await?;
+                Ok::<_, PaymentError>((payment, effects))
+            })
+            .await?;
+        self.meter(&payment, &effects);
+        Ok(())
     }
 
     async fn settle_refund(

@@ -27,6 +27,7 @@ impl PaymentService {
             conn.transaction(async |conn| {
                 let found = payments::lock_of_order(conn, command.order_id.uuid()).await?;
                 let payment = found.ok_or(PaymentError::NotFound)?;
+                self.at_ours(&payment)?;
                 match ledger::find(conn, command.refund_id.uuid()).await? {
                     Some(row) => same(payment, row, &command),
                     None => begin(conn, payment, &command).await,

@@ -5,12 +5,13 @@ use diesel::result::Error as DieselError;
 use diesel_async::AsyncPgConnection;
 use eshopz_kernel::RefundId;
 use eshopz_payment_api::{
-    PaymentAuthorized, PaymentCancelled, PaymentFailed, PaymentRefundFailed, PaymentRefunded, PaymentSucceeded,
+    PaymentAuthorized, PaymentCancelled, PaymentFailed, PaymentRefundFailed, PaymentRefunded, PaymentStatus,
+    PaymentSucceeded,
 };
 use eshopz_platform::events::outbox;
 use uuid::Uuid;
 
-use super::{now, refunds, releases};
+use super::{now, refunds, releases, surplus};
 use crate::domain::{Effect, Fact, Method, TransactionKind, TransactionStatus, state};
 use crate::store::{Movement, NewMovement, Payment, ledger, payments};
 
@@ -151,11 +152,16 @@ pub(super) async fn captured(
     about: Option<Movement>,
     money: Money<'_>,
 ) -> Result<Vec<Effect>, DieselError> {
+    // Of a closed payment a charge may have been a surplus, and begin to count now that it is collected.
+    let was_closed = payment.status.0 == PaymentStatus::Cancelled;
+    if was_closed && surplus::is_returned(conn, money.reference).await? {
+        return Ok(Vec::new());
+    }
     let fact =
         Fact::Captured { reference: money.reference.to_owned(), amount: money.amount, method: money.method.clone() };
     let effects = apply(conn, payment, fact).await?;
     if effects.contains(&Effect::Surplus) {
-        surplus(conn, payment, about, &money, TransactionKind::Charge).await?;
+        surplus::note(conn, payment, about, &money, TransactionKind::Charge).await?;
         return Ok(effects);
     }
     let more = effects.iter().find_map(|effect| match effect {
@@ -183,6 +189,9 @@ pub(super) async fn captured(
         // Booked already by another row: this one adds nothing to the sums.
         (None, about) => close_attempt(conn, about, money.reference, TransactionStatus::Cancelled).await?,
     }
+    if was_closed {
+        surplus::take_over(conn, money.reference).await?;
+    }
     Ok(effects)
 }
 
@@ -199,10 +208,14 @@ pub(super) async fn authorized(
     about: Option<Movement>,
     money: Money<'_>,
 ) -> Result<Vec<Effect>, DieselError> {
+    // It is about to be let go for another: were it taken, the payment would rest on nothing.
+    if about.as_ref().is_some_and(Movement::is_replaced) {
+        return Ok(Vec::new());
+    }
     let fact = Fact::Authorized { reference: money.reference.to_owned(), method: money.method.clone() };
     let effects = apply(conn, payment, fact).await?;
     if effects.contains(&Effect::Surplus) {
-        surplus(conn, payment, about, &money, TransactionKind::Authorization).await?;
+        surplus::note(conn, payment, about, &money, TransactionKind::Authorization).await?;
         return Ok(effects);
     }
     match about {
@@ -236,38 +249,6 @@ async fn close_attempt(
         row.gateway_reference.get_or_insert_with(|| reference.to_owned());
         row.settle(status, now());
         ledger::save(conn, &row).await?;
-    }
-    Ok(())
-}
-
-/// Notes a charge that the payment does not want; `service::surplus` gives it back.
-#[eshopz_crash::crash_points]
-async fn surplus(
-    conn: &mut AsyncPgConnection,
-    payment: &Payment,
-    about: Option<Movement>,
-    money: &Money<'_>,
-    kind: TransactionKind,
-) -> Result<(), DieselError> {
-    let known = ledger::attempt_by_reference(conn, money.reference).await?;
-    if known.as_ref().is_some_and(|row| matches!(row.status, TransactionStatus::Surplus | TransactionStatus::Returned))
-    {
-        return Ok(());
-    }
-    tracing::warn!(payment = %payment.id, reference = money.reference, "a surplus charge will be given back");
-    let nameless = about.filter(|row| row.kind.is_attempt() && row.gateway_reference.is_none());
-    match known.or(nameless) {
-        Some(mut row) => {
-            row.kind = kind;
-            row.amount_minor = money.amount;
-            row.gateway_reference = Some(money.reference.to_owned());
-            row.turn_surplus(now());
-            ledger::save(conn, &row).await?;
-        }
-        None => {
-            let told = NewMovement::told(payment, kind, TransactionStatus::Surplus, money.amount, money.reference);
-            ledger::insert(conn, &told).await?;
-        }
     }
     Ok(())
 }

@@ -1,18 +1,19 @@
 //! Undoing the payment of a cancelled order: void what is held, refund what was collected, close the rest.
 
-use chrono::TimeDelta;
+use std::time::Duration;
+
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::OrderId;
 use eshopz_payment_api::{PaymentStatus, PaymentSummary};
 use uuid::Uuid;
 
-use super::{PaymentService, kept_reason, now, refunds, settle};
-use crate::domain::{Fact, TransactionKind};
+use super::{PaymentService, kept_reason, refunds, settle};
+use crate::domain::{Fact, TransactionKind, TransactionStatus};
 use crate::error::PaymentError;
 use crate::store::{Movement, NewMovement, Payment, ledger, payments};
 
 /// After the gateway refused to take something back it is asked again so much later.
-const PAUSE_AFTER_REFUSAL: TimeDelta = TimeDelta::minutes(10);
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(600);
 
 #[eshopz_crash::crash_points]
 impl PaymentService {
@@ -52,49 +53,61 @@ impl PaymentService {
         }
     }
 
-    /// Takes the next step of undoing: one void or one refund, whichever the state asks for.
+    /// Takes the next step of undoing: one void or one refund, whichever the state asks for. When a refund is refused
+    /// because some of it has gone back already, the rest is the next step.
     pub(super) async fn finish_undo(&self, payment: Uuid) -> Result<(), PaymentError> {
-        let step = {
-            let mut conn = self.db.conn().await?;
-            conn.transaction(async |conn| next_step(conn, payment).await).await?
-        };
-        match step {
-            Some((payment, row)) if row.kind == TransactionKind::Void => {
-                self.carry_out_void(&payment, row).await.map(drop)
+        let mut pause = PAUSE_AFTER_REFUSAL;
+        while let Some((payment, row)) = self.begin_step(payment, pause).await? {
+            if row.kind == TransactionKind::Void {
+                return self.carry_out_void(&payment, row).await.map(drop);
             }
-            Some((payment, row)) => self.carry_out_refund(&payment, row).await.map(drop),
-            None => Ok(()),
+            let row = self.carry_out_refund(&payment, row).await?;
+            if row.status != TransactionStatus::Failed {
+                break;
+            }
+            // Less each time, so this ends.
+            if self.load(payment.id).await?.state().refundable() >= row.amount_minor {
+                break;
+            }
+            pause = Duration::ZERO;
         }
+        Ok(())
+    }
+
+    async fn begin_step(&self, payment: Uuid, pause: Duration) -> Result<Option<(Payment, Movement)>, PaymentError> {
+        let mut conn = self.db.conn().await?;
+        conn.transaction(async |conn| next_step(conn, payment, self.gateway.name(), pause).await).await
     }
 }
 
-/// What to ask the gateway for next, written down; nothing when all is undone, or somebody is at it.
+/// What to ask the gateway for next, written down; nothing when all is undone, or somebody is at it, or it is
+/// at another gateway.
 #[eshopz_crash::crash_points]
-async fn next_step(conn: &mut AsyncPgConnection, id: Uuid) -> Result<Option<(Payment, Movement)>, PaymentError> {
+async fn next_step(
+    conn: &mut AsyncPgConnection,
+    id: Uuid,
+    gateway: &str,
+    pause: Duration,
+) -> Result<Option<(Payment, Movement)>, PaymentError> {
     let payment = payments::lock(conn, id).await?.ok_or(PaymentError::NotFound)?;
-    if payment.undo_requested_at.is_none() {
+    if payment.undo_requested_at.is_none() || payment.gateway != gateway {
         return Ok(None);
     }
     match payment.status.0 {
         PaymentStatus::Authorized | PaymentStatus::RequiresAction
-            if !refused_lately(conn, id, TransactionKind::Void).await? =>
+            if !ledger::has_failed_within(conn, id, TransactionKind::Void, pause).await? =>
         {
             begin_void(conn, payment).await
         }
         PaymentStatus::Succeeded
-            if payment.state().refundable() > 0 && !refused_lately(conn, id, TransactionKind::Refund).await? =>
+            if payment.state().refundable() > 0
+                && !ledger::has_failed_within(conn, id, TransactionKind::Refund, pause).await? =>
         {
             let (left, reason) = (payment.state().refundable(), payment.undo_reason.clone());
             Ok(refunds::reserve(conn, &payment, Uuid::now_v7(), left, reason.as_deref()).await?)
         }
         _ => Ok(None),
     }
-}
-
-#[eshopz_crash::crash_points]
-async fn refused_lately(conn: &mut AsyncPgConnection, id: Uuid, kind: TransactionKind) -> Result<bool, PaymentError> {
-    let refused = ledger::last_failed(conn, id, kind).await?;
-    Ok(refused.is_some_and(|at| now() - at < PAUSE_AFTER_REFUSAL))
 }
 
 #[eshopz_crash::crash_points]

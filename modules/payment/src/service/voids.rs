@@ -1,6 +1,7 @@
 //! Letting go at the gateway of what is held or waits for the payer: all that is left, since an order was
 //! cancelled (a void) or since the last of its lines was (a release).
 
+use diesel::result::Error as DieselError;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use uuid::Uuid;
 
@@ -8,20 +9,21 @@ use super::capture::{follow_up, refusal, unanswered};
 use super::{PaymentService, now, releases, settle};
 use crate::domain::{Effect, Fact, Failure, TransactionKind, TransactionStatus};
 use crate::error::PaymentError;
-use crate::store::{Movement, Payment, ledger, payments};
+use crate::store::{Movement, NewMovement, Payment, ledger, payments};
 
 #[eshopz_crash::crash_points]
 impl PaymentService {
     /// Asks the gateway, as often as it takes: the key makes it one void.
     pub(super) async fn carry_out_void(&self, payment: &Payment, row: Movement) -> Result<Movement, PaymentError> {
+        self.at_ours(payment)?;
         let told = match self.ask(self.gateway.void(follow_up(payment, &row))).await {
             Ok(reference) => Ok(reference),
             Err(error) => Err(refusal(&error).ok_or_else(|| unanswered(&row, &error))?),
         };
         // Most likely it was collected meanwhile: find that out, so that it can be refunded. First, because a refusal
         // that is noted is not asked about again for a while.
-        if let Some(attempt) = payment.attempt_id.filter(|_| told.is_err()) {
-            self.learn_of_attempt(payment.id, attempt).await?;
+        if told.is_err() {
+            self.learn_of(payment).await?;
         }
         self.settle_void(payment.id, row.id, told).await
     }
@@ -59,7 +61,7 @@ pub(super) async fn let_go(
     payment: &mut Payment,
     mut row: Movement,
     reference: String,
-) -> Result<(Movement, Vec<Effect>), PaymentError> {
+) -> Result<(Movement, Vec<Effect>), DieselError> {
     row.gateway_reference = Some(reference);
     row.settle(TransactionStatus::Succeeded, now());
     ledger::save(conn, &row).await?;
@@ -72,6 +74,32 @@ pub(super) async fn let_go(
     let effects = settle::apply(conn, payment, fact).await?;
     ledger::replace_waiting(conn, payment.id, now()).await?;
     Ok((row, effects))
+}
+
+/// The gateway let a charge go that we had not asked it to, or has an answer to our asking that was lost.
+#[eshopz_crash::crash_points]
+pub(super) async fn let_go_elsewhere(
+    conn: &mut AsyncPgConnection,
+    payment: &mut Payment,
+    attempt: Uuid,
+    reference: String,
+) -> Result<Vec<Effect>, DieselError> {
+    let open = ledger::open_change_of_hold(conn, payment.id).await?.filter(|row| {
+        let charge = row.charge_reference.as_deref();
+        row.kind != TransactionKind::Capture && charge.is_none_or(|charge| charge == reference)
+    });
+    if let Some(open) = open {
+        return Ok(let_go(conn, payment, open, reference).await?.1);
+    }
+    let fact = Fact::Voided { reference: reference.clone(), attempt: Some(attempt) };
+    let effects = settle::apply(conn, payment, fact).await?;
+    if effects.contains(&Effect::Cancelled) {
+        ledger::replace_waiting(conn, payment.id, now()).await?;
+        let (kind, status) = (TransactionKind::Void, TransactionStatus::Succeeded);
+        let told = NewMovement::told(payment, kind, status, payment.state().capturable(), &reference);
+        ledger::insert(conn, &told).await?;
+    }
+    Ok(effects)
 }
 
 #[eshopz_crash::crash_points]

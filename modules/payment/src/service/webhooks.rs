@@ -17,7 +17,8 @@ type Applied = Option<(Payment, Vec<Effect>)>;
 
 #[eshopz_crash::crash_points]
 impl PaymentService {
-    /// Takes a webhook in. Once it is stored the gateway need not send it again, whatever happens next.
+    /// Takes a webhook in. Once it is stored the gateway need not send it again, whatever happens next; one that
+    /// it does send again counts if the first did not yet.
     ///
     /// # Errors
     /// 400 `invalid_signature` or `malformed_event`; 404 when it is not the gateway in use.
@@ -26,11 +27,14 @@ impl PaymentService {
             return Err(PaymentError::UnknownGateway);
         }
         let event = self.signed_event(headers, body).await.map_err(PaymentError::Webhook)?;
-        let stored = {
+        let waiting = {
             let mut conn = self.db.conn().await?;
-            webhooks::insert(&mut conn, gateway, &event, body).await?
+            match webhooks::insert(&mut conn, gateway, &event, body).await? {
+                Some(id) => Some(id),
+                None => webhooks::unapplied(&mut conn, gateway, &event.id).await?,
+            }
         };
-        if let Some(id) = stored
+        if let Some(id) = waiting
             && let Err(error) = self.apply_stored(id).await
         {
             tracing::warn!(event = event.id, %error, "a stored event is not applied yet");
@@ -52,9 +56,19 @@ impl PaymentService {
 
     /// Applies a stored event, unless that has been done. One of a payment that is not known stays.
     pub(super) async fn apply_stored(&self, id: Uuid) -> Result<(), PaymentError> {
+        let body = {
+            let mut conn = self.db.conn().await?;
+            webhooks::unapplied_body(&mut conn, id).await?
+        };
+        let Some(body) = body else { return Ok(()) };
+        let event = self.gateway.read_event(&body).map_err(PaymentError::Webhook)?;
+        if let Err(error) = self.ask(self.gateway.take_note(&event)).await {
+            tracing::warn!(event = %id, %error, "the gateway does not take note of what it told");
+            return Err(PaymentError::GatewayUnavailable);
+        }
         let applied = {
             let mut conn = self.db.conn().await?;
-            conn.transaction(async |conn| self.apply_event(conn, id).await).await?
+            conn.transaction(async |conn| apply_event(conn, id, event).await).await?
         };
         if let Some((payment, effects)) = applied {
             self.meter(&payment, &effects);
@@ -80,20 +94,22 @@ impl PaymentService {
         }
         self.load(payment.id).await
     }
+}
 
-    async fn apply_event(&self, conn: &mut AsyncPgConnection, id: Uuid) -> Result<Applied, PaymentError> {
-        let Some(body) = webhooks::lock_unapplied(conn, id).await? else { return Ok(None) };
-        let event = self.gateway.read_event(&body).map_err(PaymentError::Webhook)?;
-        if event.news == GatewayNews::Other {
-            webhooks::mark_applied(conn, id).await?;
-            return Ok(None);
-        }
-        // It waits until what it is about is known; the job looks again, ever more rarely.
-        let Some(mut payment) = payment_of(conn, &event).await? else { return Ok(None) };
-        let Some(effects) = absorb(conn, &mut payment, event).await? else { return Ok(None) };
-        webhooks::mark_applied(conn, id).await?;
-        Ok(Some((payment, effects)))
+#[eshopz_crash::crash_points]
+async fn apply_event(conn: &mut AsyncPgConnection, id: Uuid, event: GatewayEvent) -> Result<Applied, PaymentError> {
+    if !webhooks::lock_unapplied(conn, id).await? {
+        return Ok(None);
     }
+    if event.news == GatewayNews::Other {
+        webhooks::mark_applied(conn, id).await?;
+        return Ok(None);
+    }
+    // It waits until what it is about is known; the job looks again, ever more rarely.
+    let Some(mut payment) = payment_of(conn, &event).await? else { return Ok(None) };
+    let Some(effects) = absorb(conn, &mut payment, event).await? else { return Ok(None) };
+    webhooks::mark_applied(conn, id).await?;
+    Ok(Some((payment, effects)))
 }
 
 /// The payment that an event is about, locked.
@@ -216,7 +232,8 @@ async fn bounced(
     Ok(Some(effects))
 }
 
-fn method_of(about: Option<&Movement>) -> Option<crate::domain::Method> {
+/// The method that an attempt was made with.
+pub(super) fn method_of(about: Option<&Movement>) -> Option<crate::domain::Method> {
     about.and_then(|row| row.method.clone()).and_then(|method| serde_json::from_value(method).ok())
 }
 

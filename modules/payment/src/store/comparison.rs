@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::columns::StatusColumn;
 use crate::domain::TransactionStatus;
-use crate::gateway::GatewayCharge;
+use crate::gateway::{GatewayCharge, Sought};
 
 /// What we know of a charge of the gateway's.
 #[derive(Clone, Debug, QueryableByName)]
@@ -70,6 +70,24 @@ pub struct OwnCharge {
     pub payment_id: Uuid,
     #[diesel(sql_type = Text)]
     pub reference: String,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: DateTime<Utc>,
+    /// The database's time.
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
+}
+
+impl OwnCharge {
+    /// As the gateway is asked about it.
+    #[must_use]
+    pub fn sought(&self) -> Sought {
+        Sought {
+            idempotency_key: self.id,
+            reference: Some(self.reference.clone()),
+            created_at: self.created_at,
+            age: self.now - self.created_at,
+        }
+    }
 }
 
 /// Our charges since a moment that the gateway has named, in the order of their ids, after one of them.
@@ -81,7 +99,7 @@ pub async fn own(
     limit: i64,
 ) -> QueryResult<Vec<OwnCharge>> {
     sql_query(
-        "SELECT t.id, t.payment_id, t.gateway_reference AS reference \
+        "SELECT t.id, t.payment_id, t.gateway_reference AS reference, t.created_at, now() AS now \
          FROM transactions t JOIN payments p ON p.id = t.payment_id AND p.gateway = $1 \
          WHERE t.id > $3 AND t.created_at >= $2 AND t.kind IN ('charge', 'authorization') \
             AND t.gateway_reference IS NOT NULL ORDER BY t.id LIMIT $4",

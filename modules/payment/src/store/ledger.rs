@@ -1,9 +1,11 @@
 //! Statements on the ledger: what was asked of the gateway, and how it went.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Double, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::prepared::prepared;
 use serde_json::Value;
@@ -47,6 +49,14 @@ impl Movement {
         Some(Failure { code, message })
     }
 
+    /// Whether it is an attempt that waited for the payer until another took its place, and is not let go at the
+    /// gateway yet. One that has no answer has no name there either.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        let pending = self.status == TransactionStatus::Pending;
+        self.kind.is_attempt() && pending && self.gateway_reference.is_some()
+    }
+
     /// Sets how it went.
     pub fn settle(&mut self, status: TransactionStatus, now: DateTime<Utc>) {
         self.status = status;
@@ -59,7 +69,8 @@ impl Movement {
     /// Sets that it is to be given back, from now on.
     pub fn turn_surplus(&mut self, now: DateTime<Utc>) {
         self.settle(TransactionStatus::Surplus, now);
-        (self.tries, self.due_at) = (0, now);
+        // A moment that is past by the database's clock, whatever ours says.
+        (self.tries, self.due_at) = (0, self.created_at);
     }
 
     /// Sets that it failed.
@@ -195,19 +206,31 @@ pub async fn refunded(conn: &mut AsyncPgConnection, payment: Uuid) -> QueryResul
     Ok(row.total)
 }
 
-/// When the last row of a kind failed.
-pub async fn last_failed(
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(sql_type = Bool)]
+    found: bool,
+}
+
+/// Whether a row of a kind has failed within a time, by the database's clock.
+pub async fn has_failed_within(
     conn: &mut AsyncPgConnection,
     payment: Uuid,
     kind: TransactionKind,
-) -> QueryResult<Option<DateTime<Utc>>> {
-    transactions::table
-        .filter(transactions::payment_id.eq(payment))
-        .filter(transactions::kind.eq(kind))
-        .filter(transactions::status.eq(TransactionStatus::Failed))
-        .select(diesel::dsl::max(transactions::created_at))
-        .first(conn)
-        .await
+    time: Duration,
+) -> QueryResult<bool> {
+    let row: Found = prepared(
+        sql_query(
+            "SELECT EXISTS (SELECT FROM transactions WHERE payment_id = $1 AND kind = $2 AND status = 'failed' \
+                AND created_at > now() - make_interval(secs => $3)) AS found",
+        )
+        .bind::<SqlUuid, _>(payment)
+        .bind::<Text, _>(kind)
+        .bind::<Double, _>(time.as_secs_f64()),
+    )
+    .get_result(conn)
+    .await?;
+    Ok(row.found)
 }
 
 /// The refund that has this name at the gateway.
@@ -247,31 +270,6 @@ pub async fn cancel_releases(
 /// Strikes an attempt that had no effect at all.
 pub async fn strike(conn: &mut AsyncPgConnection, attempt: Uuid) -> QueryResult<usize> {
     diesel::delete(transactions::table.find(attempt)).execute(conn).await
-}
-
-/// What was last tried before `before` and has no answer, and surplus charges that are not given back:
-/// those that are due, each due again later from try to try, so that what is hopeless does not stand before
-/// what is not. The statuses are literals, for the partial index.
-pub async fn take_open(
-    conn: &mut AsyncPgConnection,
-    now: DateTime<Utc>,
-    before: DateTime<Utc>,
-    limit: i64,
-) -> QueryResult<Vec<Movement>> {
-    prepared(
-        sql_query(
-            "UPDATE transactions SET tried_at = now(), tries = tries + 1, due_at = now() + least(interval '1 hour', \
-                interval '5 seconds' * 2 ^ least(tries, 12)) WHERE id IN ( \
-                SELECT id FROM transactions WHERE status IN ('pending', 'surplus') AND due_at <= $1 \
-                    AND tried_at < $2 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
-             RETURNING *",
-        )
-        .bind::<Timestamptz, _>(now)
-        .bind::<Timestamptz, _>(before)
-        .bind::<BigInt, _>(limit),
-    )
-    .load(conn)
-    .await
 }
 
 /// Frees the idempotency key of an attempt that had no effect, so that the same request can be made anew.

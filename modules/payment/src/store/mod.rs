@@ -5,7 +5,9 @@ pub mod columns;
 pub mod comparison;
 pub mod ledger;
 pub mod lists;
+pub mod open;
 pub mod payments;
+pub mod replaced;
 pub mod webhooks;
 
 pub use ledger::{Movement, NewMovement};

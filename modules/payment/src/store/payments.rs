@@ -1,9 +1,11 @@
 //! Statements on payments.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Double, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::{Currency, Money};
 use eshopz_payment_api::{CreatePayment, PaymentStatus, PaymentSummary};
@@ -155,7 +157,29 @@ pub async fn lock(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<
     payments::table.find(id).select(Payment::as_select()).for_update().first(conn).await.optional()
 }
 
-/// The same by its order.
+/// The same, and the database's time.
+pub async fn lock_at(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<(Payment, DateTime<Utc>)>> {
+    let now = diesel::dsl::now.into_sql::<Timestamptz>();
+    payments::table.find(id).select((Payment::as_select(), now)).for_update().first(conn).await.optional()
+}
+
+/// The attempt of a payment that has been on its way for longer than this, by the database's clock.
+pub async fn abandoned_attempt(conn: &mut AsyncPgConnection, id: Uuid, wait: Duration) -> QueryResult<Option<Uuid>> {
+    let found: Option<Found> = prepared(
+        sql_query(
+            "SELECT attempt_id AS id FROM payments WHERE id = $1 AND attempt_id IS NOT NULL \
+                AND processing_since < now() - make_interval(secs => $2)",
+        )
+        .bind::<SqlUuid, _>(id)
+        .bind::<Double, _>(wait.as_secs_f64()),
+    )
+    .get_result(conn)
+    .await
+    .optional()?;
+    Ok(found.map(|found| found.id))
+}
+
+/// A payment by its order, that only this transaction may change from here on.
 pub async fn lock_of_order(conn: &mut AsyncPgConnection, order: Uuid) -> QueryResult<Option<Payment>> {
     payments::table
         .filter(payments::order_id.eq(order))
@@ -204,21 +228,47 @@ pub struct Found {
     pub id: Uuid,
 }
 
-/// Payments of cancelled orders that still hold money or wait for the payer: those that are due, each due
+/// Payments of cancelled orders that still hold money or wait for the payer, at a gateway: those that are due, each due
 /// again later from try to try. Worded as the partial index is.
-pub async fn take_to_undo(conn: &mut AsyncPgConnection, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Uuid>> {
+pub async fn take_to_undo(
+    conn: &mut AsyncPgConnection,
+    gateway: &str,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<Uuid>> {
     let rows: Vec<Found> = prepared(
         sql_query(
             "UPDATE payments SET undo_tries = undo_tries + 1, undo_due_at = now() + least(interval '1 hour', \
                 interval '5 seconds' * 2 ^ least(undo_tries, 12)) WHERE id IN ( \
                 SELECT id FROM payments WHERE undo_requested_at IS NOT NULL \
                     AND (status IN ('authorized', 'requires_action') OR refunded_minor < captured_minor) \
-                    AND undo_due_at <= $1 ORDER BY undo_due_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+                    AND undo_due_at <= $2 AND gateway = $1 ORDER BY undo_due_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
              RETURNING id",
         )
+        .bind::<Text, _>(gateway)
         .bind::<Timestamptz, _>(now)
         .bind::<BigInt, _>(limit),
     )
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// The same whether due or not, in the order of their ids, after one of them.
+pub async fn to_undo_after(
+    conn: &mut AsyncPgConnection,
+    gateway: &str,
+    after: Uuid,
+    limit: i64,
+) -> QueryResult<Vec<Uuid>> {
+    let rows: Vec<Found> = sql_query(
+        "SELECT id FROM payments WHERE undo_requested_at IS NOT NULL \
+            AND (status IN ('authorized', 'requires_action') OR refunded_minor < captured_minor) \
+            AND gateway = $1 AND id > $2 ORDER BY id LIMIT $3",
+    )
+    .bind::<Text, _>(gateway)
+    .bind::<SqlUuid, _>(after)
+    .bind::<BigInt, _>(limit)
     .load(conn)
     .await?;
     Ok(rows.into_iter().map(|row| row.id).collect())

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Timestamptz};
+use diesel::sql_types::{BigInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
@@ -37,17 +37,40 @@ pub async fn insert(
         .optional()
 }
 
-/// The body of an event that nobody has applied yet, for this transaction alone.
-pub async fn lock_unapplied(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<String>> {
+/// An event of the gateway's that was stored before and waits.
+pub async fn unapplied(conn: &mut AsyncPgConnection, gateway: &str, event: &str) -> QueryResult<Option<Uuid>> {
+    webhook_events::table
+        .filter(webhook_events::gateway.eq(gateway).and(webhook_events::event_id.eq(event)))
+        .filter(webhook_events::applied_at.is_null())
+        .select(webhook_events::id)
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The body of an event that nobody has applied yet.
+pub async fn unapplied_body(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<String>> {
     webhook_events::table
         .find(id)
         .filter(webhook_events::applied_at.is_null())
         .select(webhook_events::body)
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// Whether nobody has applied an event yet; then it is for this transaction alone.
+pub async fn lock_unapplied(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<bool> {
+    let found: Option<Uuid> = webhook_events::table
+        .find(id)
+        .filter(webhook_events::applied_at.is_null())
+        .select(webhook_events::id)
         .for_update()
         .skip_locked()
         .first(conn)
         .await
-        .optional()
+        .optional()?;
+    Ok(found.is_some())
 }
 
 /// Whether an event was applied.
@@ -64,22 +87,46 @@ pub async fn mark_applied(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult
         .await
 }
 
-/// Events that wait and are due, each due again later from try to try.
-pub async fn take_due(conn: &mut AsyncPgConnection, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Uuid>> {
+/// Events of a gateway that wait and are due, each due again later from try to try.
+pub async fn take_due(
+    conn: &mut AsyncPgConnection,
+    gateway: &str,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<Uuid>> {
     let rows: Vec<Found> = prepared(
         sql_query(
             "UPDATE webhook_events SET tries = tries + 1, due_at = now() + least(interval '1 hour', \
                 interval '5 seconds' * 2 ^ least(tries, 12)) WHERE id IN ( \
-                SELECT id FROM webhook_events WHERE applied_at IS NULL AND due_at <= $1 \
-                ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+                SELECT id FROM webhook_events WHERE applied_at IS NULL AND gateway = $1 AND due_at <= $2 \
+                ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
              RETURNING id",
         )
+        .bind::<Text, _>(gateway)
         .bind::<Timestamptz, _>(now)
         .bind::<BigInt, _>(limit),
     )
     .load(conn)
     .await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// The same whether due or not, in the order of their ids, after one of them.
+pub async fn waiting_after(
+    conn: &mut AsyncPgConnection,
+    gateway: &str,
+    after: Uuid,
+    limit: i64,
+) -> QueryResult<Vec<Uuid>> {
+    webhook_events::table
+        .filter(webhook_events::applied_at.is_null())
+        .filter(webhook_events::gateway.eq(gateway))
+        .filter(webhook_events::id.gt(after))
+        .order(webhook_events::id)
+        .limit(limit)
+        .select(webhook_events::id)
+        .load(conn)
+        .await
 }
 
 /// Events that have waited for this payment, or for a charge of this name.

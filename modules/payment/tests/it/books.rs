@@ -30,10 +30,10 @@ async fn planted_errors_are_found() {
             &["released_sum"],
         ),
         (
-            "UPDATE payments.transactions SET status = 'pending', created_at = created_at - interval '1 hour' \
-             WHERE kind = 'refund'",
-            "UPDATE payments.transactions SET status = 'succeeded', created_at = created_at + interval '1 hour' \
-             WHERE kind = 'refund'",
+            "UPDATE payments.transactions SET status = 'pending', created_at = created_at - interval '1 hour', \
+                settled_at = settled_at - interval '1 hour' WHERE kind = 'refund'",
+            "UPDATE payments.transactions SET status = 'succeeded', created_at = created_at + interval '1 hour', \
+                settled_at = settled_at + interval '1 hour' WHERE kind = 'refund'",
             &["gateway_answers"],
         ),
         (
@@ -76,10 +76,24 @@ async fn planted_errors_are_found() {
             &["payments_undone"],
         ),
         (
-            "INSERT INTO payments.webhook_events (id, gateway, event_id, type, body, received_at) \
-             VALUES (gen_random_uuid(), 'sandbox', 'evt', 'x', '{}', now() - interval '1 hour')",
+            "INSERT INTO payments.webhook_events (id, gateway, event_id, type, body, received_at, payment_id) \
+             SELECT gen_random_uuid(), 'sandbox', 'evt', 'x', '{}', now() - interval '1 hour', id \
+             FROM payments.payments WHERE amount_minor = 70",
             "DELETE FROM payments.webhook_events",
             &["parked_events"],
+        ),
+        (
+            "INSERT INTO payments.webhook_events (id, gateway, event_id, type, body, received_at, reference) \
+             SELECT gen_random_uuid(), 'sandbox', 'evt', 'x', '{}', now() - interval '1 hour', reference \
+             FROM payments.sandbox_charges",
+            "DELETE FROM payments.webhook_events",
+            &["parked_events"],
+        ),
+        (
+            "INSERT INTO payments.webhook_events (id, gateway, event_id, type, body, received_at, payment_id, reference) \
+             VALUES (gen_random_uuid(), 'sandbox', 'evt', 'x', '{}', now() - interval '1 hour', gen_random_uuid(), 'y')",
+            "DELETE FROM payments.webhook_events",
+            &[],
         ),
     ] {
         shop.plant(plant).await;

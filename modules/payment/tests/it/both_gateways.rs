@@ -16,7 +16,7 @@ use eshopz_testkit::localstripe::Localstripe;
 use uuid::Uuid;
 
 use crate::shop::usd;
-use crate::stripe::{key_of_age, stripe_at};
+use crate::stripe::{key_of_age, sought, stripe_at};
 
 /// A gateway with what it runs on, and its names of the cards.
 struct Candidate {
@@ -74,10 +74,10 @@ fn about(charge: &Charge, amount: i64) -> FollowUp {
 async fn a_charge_is_made_found_and_listed(candidate: Candidate) {
     let before = Utc::now() - TimeDelta::seconds(2);
     let (request, charge) = candidate.charge("pm_card_visa", true).await;
-    assert_eq!(charge.outcome, ChargeOutcome::Succeeded);
+    assert_eq!(charge.outcome, ChargeOutcome::Succeeded { captured: 1_000 });
     let method = charge.method.as_ref().unwrap();
     assert_eq!((method.brand.as_str(), method.last4.as_str()), ("visa", "4242"));
-    let found = candidate.gateway.find(request.idempotency_key).await.unwrap().unwrap();
+    let found = candidate.gateway.find(sought(request.idempotency_key)).await.unwrap().unwrap();
     assert_eq!(found, charge);
     let listed = candidate.listed(request.idempotency_key).await;
     assert_eq!((listed.reference, listed.payment_id), (charge.reference, Some(request.payment_id)));
@@ -98,7 +98,7 @@ async fn a_charge_that_waits_can_be_let_go(candidate: Candidate) {
     assert!(matches!(charge.outcome, ChargeOutcome::RequiresAction { .. }), "{:?}", charge.outcome);
     assert_eq!(candidate.listed(request.idempotency_key).await.status, ChargeStatus::Waiting);
     candidate.gateway.void(about(&charge, 1_000)).await.unwrap();
-    let found = candidate.gateway.find(request.idempotency_key).await.unwrap().unwrap();
+    let found = candidate.gateway.find(sought(request.idempotency_key)).await.unwrap().unwrap();
     assert_eq!(found.outcome, ChargeOutcome::Voided);
     assert_eq!(candidate.listed(request.idempotency_key).await.status, ChargeStatus::Voided);
 }
@@ -151,7 +151,7 @@ async fn unknown_methods_and_charges_are_refused(candidate: Candidate) {
     for number in ["4242424242424242", "pm_4242424242424242", "", "pm_"] {
         assert!(!candidate.gateway.knows_method(number), "{number}");
     }
-    let nobody = Charge { reference: "pi_nobody".to_owned(), method: None, outcome: ChargeOutcome::Succeeded };
+    let nobody = Charge { reference: "pi_nobody".to_owned(), method: None, outcome: ChargeOutcome::Voided };
     for told in [
         candidate.gateway.capture(about(&nobody, 1)).await,
         candidate.gateway.void(about(&nobody, 1)).await,
@@ -159,7 +159,7 @@ async fn unknown_methods_and_charges_are_refused(candidate: Candidate) {
     ] {
         assert!(matches!(told, Err(GatewayError::Rejected { .. })), "{told:?}");
     }
-    assert_eq!(candidate.gateway.find(key_of_age(Duration::from_secs(600))).await, Ok(None));
+    assert_eq!(candidate.gateway.find(sought(key_of_age(Duration::from_secs(600)))).await, Ok(None));
 }
 
 async fn the_list_comes_in_pieces(candidate: Candidate) {
@@ -180,6 +180,15 @@ async fn the_list_comes_in_pieces(candidate: Candidate) {
     }
     assert_eq!((seen.len(), pieces), (101, 2));
     assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), made);
+}
+
+async fn the_newest_is_found_behind_a_hundred(candidate: Candidate) {
+    for _ in 0..101 {
+        candidate.charge("pm_card_visa", true).await;
+    }
+    let (request, charge) = candidate.charge("pm_card_visa", true).await;
+    let found = candidate.gateway.find(sought(request.idempotency_key)).await.unwrap();
+    assert_eq!(found, Some(charge));
 }
 
 macro_rules! asked_of_both {
@@ -208,4 +217,5 @@ asked_of_both!(
     refunds_add_up,
     unknown_methods_and_charges_are_refused,
     the_list_comes_in_pieces,
+    the_newest_is_found_behind_a_hundred,
 );

@@ -57,6 +57,15 @@ async fn what_is_on_its_way_is_no_difference() {
 }
 
 #[tokio::test]
+async fn what_is_found_under_our_key_is_known_whatever_its_name() {
+    let shop = Shop::open().await;
+    let intent = shop.intent(100).await;
+    shop.confirm(&intent, "k", "pm_card_chargeDeclined").await;
+    shop.plant("UPDATE payments.transactions SET gateway_reference = 'ch_1'").await;
+    assert_eq!(differences(&shop).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn every_kind_of_difference_is_found() {
     let shop = Shop::open().await;
     let intent = shop.paid(100).await;

@@ -91,7 +91,8 @@ async fn a_confirmation_a_webhook_and_an_undoing_leave_nothing_paid() {
                 shop.webhook(&told),
                 shop.api.undo(intent.order, "expired")
             );
-            assert!([200, 409].contains(&paid.status), "{}", paid.text);
+            // 503 when the lost answer is that the first is let go.
+            assert!([200, 409, 503].contains(&paid.status), "{}", paid.text);
             assert_eq!(told.status, 200, "{}", told.text);
             undone.unwrap();
             for _ in 0..3 {

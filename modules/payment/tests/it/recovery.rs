@@ -68,6 +68,20 @@ async fn an_abandoned_attempt_does_not_stand_in_the_way() {
 }
 
 #[tokio::test]
+async fn since_when_an_attempt_is_on_its_way_is_a_time_of_the_databases() {
+    let shop = Shop::open().await;
+    let intent = shop.intent(100).await;
+    shop.confirm(&intent, "k1", "pm_sandbox_timeout").await;
+    // Of one transaction, so the same to the microsecond: the process's clock has no part in it.
+    let same = format!(
+        "payments p JOIN payments.transactions t ON t.id = p.attempt_id AND t.created_at = p.processing_since \
+         WHERE p.id = '{}'",
+        intent.id
+    );
+    assert_eq!(shop.count(&same).await, 1);
+}
+
+#[tokio::test]
 async fn a_charge_whose_answer_was_lost_is_found() {
     let shop = Shop::open().await;
     let intent = shop.intent(100).await;

@@ -10,41 +10,11 @@ use eshopz_payment::CaptureMode;
 use futures::future::{Either, join_all, select};
 use serde_json::{Value, json};
 
+use crate::dice::{Dice, seed, variable};
 use crate::shop::{Intent, Shop, amount, event};
 
 /// How many sessions of each kind.
 const CASES: u64 = 120;
-
-/// A small generator of its own (xorshift), so that a failure can be repeated.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-
-    fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-
-    fn up_to(&mut self, most: i64) -> i64 {
-        1 + i64::try_from(self.below(u64::try_from(most).unwrap())).unwrap()
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            let other = usize::try_from(self.below(u64::try_from(last + 1).unwrap())).unwrap();
-            items.swap(last, other);
-        }
-    }
-}
-
-fn variable(name: &str, or: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(or)
-}
 
 /// A charge as the gateway has it.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -267,14 +237,12 @@ async fn session(shop: &Shop, manual: bool, case: u64, dice: &mut Dice) {
 }
 
 async fn sessions(capture: CaptureMode) {
-    let clock = u64::try_from(chrono::Utc::now().timestamp_micros()).unwrap();
-    let (seed, cases) = (variable("ESHOPZ_TEST_SEED", clock), variable("ESHOPZ_TEST_CASES", CASES));
+    let (seed, cases) = (seed(), variable("ESHOPZ_TEST_CASES", CASES));
     let shop = Shop::open_with(capture).await;
     shop.gateway.knows_better.store(true, Ordering::SeqCst);
     for case in 0..cases {
         println!("{capture:?}: ESHOPZ_TEST_SEED={seed}, case {case}");
-        let mut dice = Dice(seed.wrapping_add(case.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1);
-        dice.below(2);
+        let mut dice = Dice::of_case(seed, case);
         session(&shop, capture == CaptureMode::Manual, case, &mut dice).await;
     }
     assert_eq!(shop.count("webhook_events WHERE applied_at IS NULL").await, 0);

@@ -94,7 +94,9 @@ async fn parked_events_are_applied_as_soon_as_their_payment_is_there() {
          due_at = now() + interval '1 hour'",
     )
     .await;
-    assert_eq!(shop.broken().await, ["gateway_drift", "parked_events"]);
+    // Whose it is may never be known: other programs with the same account at the gateway have payments too.
+    shop.assert_balanced().await;
+    assert_eq!(shop.count("webhook_events WHERE applied_at IS NULL").await, 1, "parked, not dropped");
     let made = shop.create(&early, 100).await;
     assert_eq!(made.status, eshopz_payment_api::PaymentStatus::Succeeded);
     shop.assert_balanced().await;

@@ -109,6 +109,29 @@ async fn a_refund_that_did_not_get_through_is_made_later() {
 }
 
 #[tokio::test]
+async fn what_has_gone_back_by_other_means_is_not_asked_for_again_and_again() {
+    let shop = Shop::open().await;
+    for (outside, refunds) in [
+        (100, &["refund failed 100", "refund succeeded 100"][..]),
+        (30, &["refund failed 100", "refund succeeded 30", "refund succeeded 70"]),
+    ] {
+        let intent = shop.paid(100).await;
+        // The webhook that tells it is lost.
+        shop.plant(&format!(
+            "UPDATE payments.sandbox_charges SET refunded_minor = {outside} WHERE payment_id = '{}'",
+            intent.id
+        ))
+        .await;
+        let undone = shop.api.undo(intent.order, "cancelled").await.unwrap();
+        assert_eq!(undone.refunded_amount, usd(100), "{outside}");
+        shop.plant("UPDATE payments.transactions SET created_at = created_at - interval '1 hour'").await;
+        shop.reconcile_later().await;
+        assert_eq!(shop.ledger(&intent).await[1..], *refunds);
+        shop.assert_balanced().await;
+    }
+}
+
+#[tokio::test]
 async fn making_it_twice_makes_one() {
     let shop = Shop::open().await;
     let intent = shop.paid(100).await;

@@ -183,6 +183,49 @@ async fn an_event_that_comes_before_its_payment_waits_for_it() {
 }
 
 #[tokio::test]
+async fn what_is_not_stored_has_not_happened_at_the_sandbox() {
+    let shop = Shop::open().await;
+    let (intent, reference) = waiting(&shop).await;
+    shop.plant("ALTER TABLE payments.webhook_events ADD CONSTRAINT nothing CHECK (event_id = '')").await;
+    let told = event(
+        "evt_1",
+        "payment_intent.succeeded",
+        &intent,
+        json!({"id": reference, "amount": 100, "amount_received": 100}),
+    );
+    assert_eq!(shop.webhook(&told).await.status, 500);
+    assert_eq!(shop.count("sandbox_charges WHERE captured_minor > 0").await, 0, "only the sandbox would know of it");
+    shop.plant("ALTER TABLE payments.webhook_events DROP CONSTRAINT nothing").await;
+    assert_eq!(shop.webhook(&told).await.status, 200);
+    assert_eq!(shop.status(&intent).await, "succeeded");
+    shop.assert_balanced().await;
+}
+
+#[tokio::test]
+async fn an_event_whose_process_died_once_it_was_stored_counts_when_it_comes_again_or_by_the_job() {
+    let shop = Shop::open().await;
+    for comes_again in [true, false] {
+        let (intent, reference) = waiting(&shop).await;
+        let object = json!({"id": reference, "amount": 100, "amount_received": 100});
+        let id = format!("evt_{comes_again}");
+        let told = event(&id, "payment_intent.succeeded", &intent, object);
+        shop.plant(&format!(
+            "INSERT INTO payments.webhook_events (id, gateway, event_id, type, body) \
+             VALUES (gen_random_uuid(), 'sandbox', '{id}', 'payment_intent.succeeded', '{told}')"
+        ))
+        .await;
+        if comes_again {
+            assert_eq!(shop.webhook(&told).await.status, 200);
+        } else {
+            shop.module.reconcile().await.unwrap();
+        }
+        assert_eq!(shop.status(&intent).await, "succeeded", "comes again: {comes_again}");
+        shop.assert_balanced().await;
+    }
+    assert_eq!(shop.count("sandbox_charges WHERE captured_minor = 100").await, 2);
+}
+
+#[tokio::test]
 async fn a_success_after_the_order_was_cancelled_goes_back() {
     let shop = Shop::open().await;
     let intent = shop.intent(100).await;

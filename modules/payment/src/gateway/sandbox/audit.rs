@@ -8,7 +8,8 @@ const MODULE: &str = "payment";
 const CHECK: &str = "gateway_drift";
 
 /// Payments that wait for an answer are left out: there the two may differ for a moment. A charge that
-/// no payment rests on must have gone back.
+/// no payment rests on must have gone back. One that we never asked for, of a payment that is none of ours, is
+/// another program's.
 const DRIFT: &str = "\
     WITH waiting AS (SELECT DISTINCT payment_id FROM transactions WHERE status IN ('pending', 'surplus')), \
     given_back AS (SELECT payment_id, sum(amount_minor)::bigint AS amount FROM transactions \
@@ -20,6 +21,7 @@ const DRIFT: &str = "\
     LEFT JOIN payments p ON p.id = c.payment_id AND p.gateway_reference = c.reference AND p.gateway = 'sandbox' \
     LEFT JOIN given_back g ON g.payment_id = p.id \
     WHERE NOT EXISTS (SELECT FROM waiting w WHERE w.payment_id = c.payment_id) \
+      AND (c.merchant_reference <> '' OR EXISTS (SELECT FROM payments o WHERE o.id = c.payment_id)) \
       AND CASE WHEN p.id IS NULL THEN c.captured_minor <> c.refunded_minor \
           ELSE c.captured_minor <> p.captured_minor OR c.refunded_minor <> coalesce(g.amount, 0) END \
     UNION ALL \

@@ -1,7 +1,7 @@
 //! The sandbox's list of charges, for whoever compares books.
 
 use chrono::{DateTime, Utc};
-use diesel::result::QueryResult;
+use diesel::result::{OptionalExtension as _, QueryResult};
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
@@ -25,6 +25,16 @@ pub(super) async fn page(
     let charges: Vec<GatewayCharge> = found.into_iter().take(PAGE).map(listed).collect();
     let next = charges.last().filter(|_| !is_last).map(|charge| charge.reference.clone());
     Ok(GatewayPage { charges, next })
+}
+
+/// A charge as the list has it.
+pub(super) async fn one(conn: &mut AsyncPgConnection, reference: &str) -> QueryResult<Option<GatewayCharge>> {
+    let found: Option<SandboxCharge> =
+        prepared(sql_query("SELECT * FROM sandbox_charges WHERE reference = $1").bind::<Text, _>(reference))
+            .get_result(conn)
+            .await
+            .optional()?;
+    Ok(found.map(listed))
 }
 
 fn listed(charge: SandboxCharge) -> GatewayCharge {

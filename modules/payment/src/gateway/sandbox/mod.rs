@@ -18,13 +18,12 @@ use chrono::{DateTime, Utc};
 use eshopz_platform::books::Report;
 use eshopz_platform::db::{Conn, Db, StoreError};
 use serde_json::json;
-use uuid::Uuid;
 
 use self::cards::{Behaviour, Card};
 use self::memory::{Kind, SandboxCharge};
 use super::{
-    Charge, ChargeOutcome, ChargeRequest, FollowUp, Gateway, GatewayError, GatewayEvent, GatewayNews, GatewayPage,
-    WebhookError, events, signature,
+    Charge, ChargeOutcome, ChargeRequest, FollowUp, Gateway, GatewayCharge, GatewayError, GatewayEvent, GatewayNews,
+    GatewayPage, Sought, WebhookError, events, signature,
 };
 use crate::domain::Method;
 
@@ -69,7 +68,7 @@ fn method_of(card: Card) -> Method {
 fn answer(charge: SandboxCharge) -> Charge {
     let card = cards::named(&charge.payment_method);
     let outcome = match charge.status.as_str() {
-        "succeeded" => ChargeOutcome::Succeeded,
+        "succeeded" => ChargeOutcome::Succeeded { captured: charge.captured_minor },
         "authorized" => ChargeOutcome::Authorized,
         "requires_action" => ChargeOutcome::RequiresAction {
             next_action: json!({
@@ -133,9 +132,9 @@ impl Gateway for SandboxGateway {
         memory::follow_up(&mut *self.conn().await?, &request, Kind::Refund).await
     }
 
-    async fn find(&self, idempotency_key: Uuid) -> Result<Option<Charge>, GatewayError> {
+    async fn find(&self, sought: Sought) -> Result<Option<Charge>, GatewayError> {
         let mut conn = self.conn().await?;
-        let found = memory::by_key(&mut conn, idempotency_key).await.map_err(unknown)?;
+        let found = memory::by_key(&mut conn, sought.idempotency_key).await.map_err(unknown)?;
         Ok(found.map(answer))
     }
 
@@ -144,24 +143,29 @@ impl Gateway for SandboxGateway {
         listing::page(&mut conn, since, cursor.as_deref()).await.map_err(unknown)
     }
 
+    async fn look_up(&self, reference: &str) -> Result<Option<GatewayCharge>, GatewayError> {
+        listing::one(&mut *self.conn().await?, reference).await.map_err(unknown)
+    }
+
     async fn parse_webhook(&self, headers: &HeaderMap, body: &str, secret: &str) -> Result<GatewayEvent, WebhookError> {
         let header = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !signature::verify(secret, header, body, Utc::now().timestamp()) {
             return Err(WebhookError::Signature);
         }
-        let event = events::read(body, |amount, _| Some(amount))?;
-        // Whoever holds the secret speaks for the sandbox; its memory follows what it says.
-        if changes_memory(&event.news) {
-            let mut conn = self.conn().await.map_err(|error| WebhookError::Unavailable(error.to_string()))?;
-            memory::follow_event(&mut conn, &event)
-                .await
-                .map_err(|error| WebhookError::Unavailable(error.to_string()))?;
-        }
-        Ok(event)
+        self.read_event(body)
     }
 
     fn read_event(&self, body: &str) -> Result<GatewayEvent, WebhookError> {
         events::read(body, |amount, _| Some(amount))
+    }
+
+    /// Whoever holds the secret speaks for the sandbox: its memory follows what he says, but not before that is
+    /// stored. Else a process that dies in between leaves money that only the sandbox knows of.
+    async fn take_note(&self, event: &GatewayEvent) -> Result<(), GatewayError> {
+        if changes_memory(&event.news) {
+            memory::follow_event(&mut *self.conn().await?, event).await.map_err(unknown)?;
+        }
+        Ok(())
     }
 
     async fn audit(&self) -> Result<Report, GatewayError> {

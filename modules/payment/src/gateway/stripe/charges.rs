@@ -38,7 +38,7 @@ pub(super) fn units(amount: Money) -> Result<i64, GatewayError> {
 /// An intent as the answer to the request that made it.
 pub(super) fn charge(intent: Intent) -> Result<Charge, GatewayError> {
     let outcome = match intent.status.as_str() {
-        "succeeded" => ChargeOutcome::Succeeded,
+        "succeeded" => ChargeOutcome::Succeeded { captured: minor(intent.received(), &intent) },
         "requires_capture" => ChargeOutcome::Authorized,
         "requires_action" => ChargeOutcome::RequiresAction { next_action: next_action(&intent) },
         "requires_payment_method" => declined(intent.last_payment_error.as_ref()),
@@ -47,6 +47,13 @@ pub(super) fn charge(intent: Intent) -> Result<Charge, GatewayError> {
         status => return Err(GatewayError::Timeout(format!("{} is `{status}`", intent.id))),
     };
     Ok(Charge { method: intent.method().and_then(method), reference: intent.id, outcome })
+}
+
+/// Minor units of what Stripe counts in an intent's currency. What Stripe counts and ISO cannot is no charge of
+/// ours; it is shown as it is.
+fn minor(amount: i64, intent: &Intent) -> i64 {
+    let currency = intent.currency.to_ascii_uppercase().parse::<Currency>().ok();
+    currency.and_then(|currency| from_stripe(amount, currency)).unwrap_or(amount)
 }
 
 /// The no of the card's bank, or of Stripe in its place.
@@ -79,16 +86,14 @@ pub(super) fn attempt(intent: &Intent) -> Option<Uuid> {
 /// An intent in the list; none when it is in a currency that cannot be one.
 pub(super) fn listed(intent: &Intent) -> Option<GatewayCharge> {
     let currency: Currency = intent.currency.to_ascii_uppercase().parse().ok()?;
-    // What Stripe counts and ISO cannot is no charge of ours; it is shown as it is.
-    let minor = |amount| from_stripe(amount, currency).unwrap_or(amount);
     Some(GatewayCharge {
         reference: intent.id.clone(),
         attempt: attempt(intent),
         payment_id: intent.metadata.as_ref().and_then(Metadata::payment),
         status: status(intent),
-        amount: Money::new(minor(intent.amount), currency),
-        captured: minor(intent.received()),
-        refunded: minor(intent.returned()),
+        amount: Money::new(minor(intent.amount, intent), currency),
+        captured: minor(intent.received(), intent),
+        refunded: minor(intent.returned(), intent),
         created_at: DateTime::from_timestamp(intent.created, 0)?,
     })
 }

@@ -19,6 +19,8 @@ use crate::gateway::GatewayError;
 /// The pause after the first try; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// For a piece of a list, which no payer waits for: whoever asks gives up before that if he has to.
+const FOR_A_LIST: Duration = Duration::from_secs(60);
 
 /// Stripe with its key.
 pub(super) struct Client {
@@ -78,8 +80,12 @@ impl Client {
 
     /// Looks something up.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, CallError> {
-        let path = if query.is_empty() { path.to_owned() } else { format!("{path}?{}", encoded(query)?) };
-        self.call(&path, None, None).await
+        self.call(&with_query(path, query)?, None, None, self.patience).await
+    }
+
+    /// Reads a piece of a list, which can take long where there is much.
+    pub(super) async fn list<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, CallError> {
+        self.call(&with_query(path, query)?, None, None, FOR_A_LIST).await
     }
 
     /// Has something done, once for each key.
@@ -89,7 +95,7 @@ impl Client {
         form: &[(&str, String)],
         key: Uuid,
     ) -> Result<T, CallError> {
-        self.call(path, Some(&encoded(form)?), Some(key)).await
+        self.call(path, Some(&encoded(form)?), Some(key), self.patience).await
     }
 
     async fn call<T: DeserializeOwned>(
@@ -97,10 +103,11 @@ impl Client {
         path: &str,
         form: Option<&str>,
         idempotency_key: Option<Uuid>,
+        patience: Duration,
     ) -> Result<T, CallError> {
         let secret_key = self.secret_key.read().unwrap_or_else(PoisonError::into_inner).clone();
         let message = Message { path, form, idempotency_key, secret_key: &secret_key };
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + patience;
         let mut in_doubt = false;
         let mut tries = 0;
         loop {
@@ -125,6 +132,10 @@ impl Client {
 
 const fn ended(detail: String, in_doubt: bool) -> CallError {
     if in_doubt { CallError::Unknown(detail) } else { CallError::Undone(detail) }
+}
+
+fn with_query(path: &str, query: &[(&str, String)]) -> Result<String, CallError> {
+    Ok(if query.is_empty() { path.to_owned() } else { format!("{path}?{}", encoded(query)?) })
 }
 
 fn encoded(fields: &[(&str, String)]) -> Result<String, CallError> {

@@ -6,6 +6,7 @@
 mod amounts;
 mod charges;
 mod client;
+mod listing;
 mod lookup;
 mod objects;
 mod transport;
@@ -19,10 +20,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use self::client::{CallError, Client};
+use self::listing::Listing;
 use self::objects::{Intent, List, Refund};
 use self::transport::Transport;
 use super::{
-    Charge, ChargeRequest, FollowUp, Gateway, GatewayError, GatewayEvent, GatewayPage, WebhookError, events, signature,
+    Charge, ChargeRequest, FollowUp, Gateway, GatewayCharge, GatewayError, GatewayEvent, GatewayPage, Sought,
+    WebhookError, events, signature,
 };
 
 /// The header with the signature of its webhooks.
@@ -56,6 +59,7 @@ impl fmt::Debug for StripeSettings {
 /// Stripe.
 pub struct StripeGateway {
     client: Client,
+    listing: Listing,
 }
 
 impl fmt::Debug for StripeGateway {
@@ -69,12 +73,8 @@ impl StripeGateway {
     /// When this machine has no certificates to trust.
     pub fn new(settings: StripeSettings) -> std::io::Result<Self> {
         let transport = Transport::new(&settings.url, settings.patience / 2)?;
-        Ok(Self { client: Client::new(transport, settings.secret_key, settings.patience) })
-    }
-
-    /// Whether Stripe may have forgotten a key.
-    fn is_stale(key: Uuid) -> bool {
-        lookup::made_at(key).is_none_or(|made_at| Utc::now() - made_at > KEY_LIFE)
+        let client = Client::new(transport, settings.secret_key, settings.patience);
+        Ok(Self { client, listing: Listing::new() })
     }
 
     /// Has something done to an intent that can be done once only. After a no it is looked up: what was asked
@@ -96,15 +96,35 @@ impl StripeGateway {
         }
     }
 
+    /// The refund that was made under this key, in all the pieces of the list.
     async fn earlier_refund(&self, request: &FollowUp) -> Result<Option<Refund>, CallError> {
-        let query = [("payment_intent", request.charge.clone()), ("limit", "100".to_owned())];
-        let refunds: List<Refund> = self.client.get("/v1/refunds", &query).await?;
         let key = request.idempotency_key.to_string();
-        let is_it = |refund: &Refund| {
-            refund.metadata.as_ref().is_some_and(|metadata| metadata.transaction_id.as_ref() == Some(&key))
-        };
-        Ok(refunds.data.into_iter().find(is_it))
+        let mut cursor = None;
+        loop {
+            let mut query = vec![("payment_intent", request.charge.clone()), ("limit", lookup::PAGE.to_string())];
+            query.extend(cursor.take().map(|cursor| ("starting_after", cursor)));
+            let refunds: List<Refund> = self.client.get("/v1/refunds", &query).await?;
+            cursor = refunds.data.last().filter(|_| refunds.has_more).map(|last| last.id.clone());
+            let found = refunds.data.into_iter().find(|refund| refund.is_of(&key));
+            if found.is_some() || cursor.is_none() {
+                return Ok(found);
+            }
+        }
     }
+}
+
+/// Whether Stripe may have forgotten a key. One that is from the future tells that a clock has jumped, and
+/// nothing of its age.
+fn is_stale(key: Uuid) -> bool {
+    let fresh = TimeDelta::zero() - lookup::SKEW..=KEY_LIFE;
+    lookup::made_at(key).is_none_or(|made_at| !fresh.contains(&(Utc::now() - made_at)))
+}
+
+/// An attempt whose age only its key tells.
+fn sought_by_its_key(key: Uuid) -> Result<Sought, GatewayError> {
+    let made_at = lookup::made_at(key);
+    let made_at = made_at.ok_or_else(|| GatewayError::Timeout("the key does not tell when it was made".to_owned()))?;
+    Ok(Sought { idempotency_key: key, reference: None, created_at: made_at, age: Utc::now() - made_at })
 }
 
 /// A name that can stand in a path.
@@ -136,8 +156,8 @@ impl Gateway for StripeGateway {
     }
 
     async fn authorize_or_charge(&self, request: ChargeRequest) -> Result<Charge, GatewayError> {
-        if Self::is_stale(request.idempotency_key)
-            && let Some(earlier) = self.find(request.idempotency_key).await?
+        if is_stale(request.idempotency_key)
+            && let Some(earlier) = self.find(sought_by_its_key(request.idempotency_key)?).await?
         {
             return Ok(earlier);
         }
@@ -145,7 +165,7 @@ impl Gateway for StripeGateway {
         match self.client.post("/v1/payment_intents", &form, request.idempotency_key).await {
             Ok(intent) => charges::charge(intent),
             Err(CallError::Refused { status: 402, error }) => Ok(Charge {
-                reference: error.about().unwrap_or_default().to_owned(),
+                reference: error.intent().unwrap_or_default().to_owned(),
                 method: None,
                 outcome: charges::declined(Some(&error)),
             }),
@@ -171,7 +191,7 @@ impl Gateway for StripeGateway {
 
     async fn refund(&self, request: FollowUp) -> Result<String, GatewayError> {
         id_of(&request.charge)?;
-        let stale = Self::is_stale(request.idempotency_key);
+        let stale = is_stale(request.idempotency_key);
         let earlier = if stale { self.earlier_refund(&request).await? } else { None };
         let refund = match earlier {
             Some(refund) => refund,
@@ -191,12 +211,16 @@ impl Gateway for StripeGateway {
         Ok(refund.id)
     }
 
-    async fn find(&self, idempotency_key: Uuid) -> Result<Option<Charge>, GatewayError> {
-        lookup::find(&self.client, idempotency_key).await
+    async fn find(&self, sought: Sought) -> Result<Option<Charge>, GatewayError> {
+        lookup::find(&self.client, &self.listing, &sought).await
     }
 
     async fn charges_since(&self, since: DateTime<Utc>, cursor: Option<String>) -> Result<GatewayPage, GatewayError> {
-        lookup::charges_since(&self.client, since, cursor.as_deref()).await
+        Ok(self.listing.charges_since(&self.client, since, cursor.as_deref()).await?)
+    }
+
+    async fn look_up(&self, reference: &str) -> Result<Option<GatewayCharge>, GatewayError> {
+        Ok(lookup::look_up(&self.client, id_of(reference)?).await?)
     }
 
     async fn parse_webhook(&self, headers: &HeaderMap, body: &str, secret: &str) -> Result<GatewayEvent, WebhookError> {

@@ -93,18 +93,23 @@ pub(super) struct Refund {
     pub id: String,
     pub status: Option<String>,
     pub failure_reason: Option<String>,
-    pub metadata: Option<RefundMetadata>,
+    metadata: Option<RefundMetadata>,
 }
 
 impl Refund {
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.status.as_deref(), Some("failed" | "canceled"))
     }
+
+    /// Whether it was made under a key of ours.
+    pub(super) fn is_of(&self, key: &str) -> bool {
+        self.metadata.as_ref().is_some_and(|metadata| metadata.transaction_id.as_deref() == Some(key))
+    }
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct RefundMetadata {
-    pub transaction_id: Option<String>,
+struct RefundMetadata {
+    transaction_id: Option<String>,
 }
 
 /// A piece of a list, or what a search found.
@@ -129,7 +134,6 @@ pub(super) struct ErrorObject {
     decline_code: Option<String>,
     message: Option<String>,
     param: Option<String>,
-    charge: Option<String>,
     payment_intent: Option<Named>,
 }
 
@@ -145,9 +149,9 @@ impl ErrorObject {
         if finest.is_empty() { "refused".to_owned() } else { finest.clone() }
     }
 
-    /// The intent that it is about, or at least its charge.
-    pub(super) fn about(&self) -> Option<&str> {
-        self.payment_intent.as_ref().map(|intent| intent.id.as_str()).or(self.charge.as_deref())
+    /// The intent that it is about. The name of its charge would not do: nothing else is known by that.
+    pub(super) fn intent(&self) -> Option<&str> {
+        self.payment_intent.as_ref().map(|intent| intent.id.as_str()).filter(|name| name.starts_with("pi_"))
     }
 
     /// Whether a field of the request, or one below it, is what is wrong.

@@ -22,6 +22,14 @@ async fn a_decline_has_the_banks_reason_and_the_intent() {
 }
 
 #[tokio::test]
+async fn a_decline_that_names_only_its_charge_has_no_name() {
+    let fields = json!({"code": "card_declined", "charge": "ch_1"});
+    let (_server, gateway) = playing([Answer(402, error("card_error", fields))]).await;
+    let charge = gateway.authorize_or_charge(charge_request(Uuid::now_v7(), "pm_1")).await.unwrap();
+    assert_eq!(charge.reference, "");
+}
+
+#[tokio::test]
 async fn the_payers_action_comes_with_what_his_browser_needs() {
     let mut waiting = intent("requires_action");
     waiting["next_action"] = json!({"type": "use_stripe_sdk", "use_stripe_sdk": {"x": 1}});

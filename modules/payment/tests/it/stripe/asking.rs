@@ -21,7 +21,7 @@ async fn a_charge_is_one_request_under_our_key_with_our_names() {
     let request = charge_request(Uuid::now_v7(), "pm_card_visa");
     let (key, payment) = (request.idempotency_key.to_string(), request.payment_id.to_string());
     let charge = gateway.authorize_or_charge(request).await.unwrap();
-    assert_eq!((charge.reference.as_str(), charge.outcome), ("pi_1", ChargeOutcome::Succeeded));
+    assert_eq!((charge.reference.as_str(), charge.outcome), ("pi_1", ChargeOutcome::Succeeded { captured: 1_999 }));
     assert_eq!(charge.method.map(|method| method.last4).as_deref(), Some("4242"));
     let asked = server.asked();
     assert_eq!(server.lines(), ["POST /v1/payment_intents"]);
@@ -61,7 +61,10 @@ async fn what_passes_is_asked_again_under_the_same_key() {
     let (server, gateway) = playing(script).await;
     let request = charge_request(Uuid::now_v7(), "pm_card_visa");
     let key = request.idempotency_key.to_string();
-    assert_eq!(gateway.authorize_or_charge(request).await.unwrap().outcome, ChargeOutcome::Succeeded);
+    assert_eq!(
+        gateway.authorize_or_charge(request).await.unwrap().outcome,
+        ChargeOutcome::Succeeded { captured: 1_999 }
+    );
     let keys: Vec<String> = server.asked().iter().map(|asked| asked.key().to_owned()).collect();
     assert_eq!(keys, vec![key; 5]);
 }

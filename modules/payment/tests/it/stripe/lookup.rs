@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use eshopz_payment::gateway::{ChargeOutcome, ChargeStatus, Gateway as _, GatewayError};
+use eshopz_payment::gateway::{ChargeOutcome, ChargeStatus, Gateway as _, GatewayError, Sought};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::scripted::Line::{self, Answer};
-use super::{charge_request, error, follow_up, intent, key_of_age, playing};
+use super::{charge_request, error, follow_up, intent, key_of_age, playing, sought};
 use crate::shop::usd;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -29,13 +29,28 @@ fn no_search() -> Line {
     Answer(400, error("invalid_request_error", json!({})))
 }
 
+fn found(page: &[Value]) -> Line {
+    list(page.to_vec(), false)
+}
+
+fn nothing() -> Line {
+    found(&[])
+}
+
+/// The moment from which on the list was asked for.
+fn asked_since(line: &str) -> i64 {
+    let since = line.split("created%5Bgte%5D=").nth(1).unwrap_or_else(|| panic!("no moment in {line}"));
+    since.split('&').next().unwrap().parse().unwrap()
+}
+
 #[tokio::test]
 async fn nothing_right_after_the_attempt_proves_nothing() {
-    let (server, gateway) = playing([list(vec![], false), list(vec![], false)]).await;
-    let told = gateway.find(key_of_age(Duration::from_secs(20))).await;
+    let (server, gateway) = playing([nothing(), nothing(), nothing()]).await;
+    let told = gateway.find(sought(key_of_age(Duration::from_secs(20)))).await;
     assert!(matches!(told, Err(GatewayError::Timeout(_))), "{told:?}");
-    assert_eq!(gateway.find(key_of_age(4 * MINUTE)).await, Ok(None));
-    assert!(server.lines().iter().all(|line| line.starts_with("GET /v1/payment_intents?limit=100")));
+    assert_eq!(gateway.find(sought(key_of_age(4 * MINUTE))).await, Ok(None));
+    assert!(server.lines()[1].starts_with("GET /v1/payment_intents?limit=100"));
+    assert!(server.lines()[2].starts_with("GET /v1/payment_intents/search?"));
 }
 
 #[tokio::test]
@@ -44,42 +59,116 @@ async fn the_list_is_read_back_to_the_moment_of_the_attempt() {
     let first = list(vec![made("pi_3", None, Duration::ZERO), made("pi_2", Some(Uuid::now_v7()), MINUTE)], true);
     let second = list(vec![made("pi_1", Some(key), 4 * MINUTE)], true);
     let (server, gateway) = playing([first.clone(), second, Answer(200, intent("succeeded"))]).await;
-    let found = gateway.find(key).await.unwrap().unwrap();
-    assert_eq!((found.reference.as_str(), found.outcome), ("pi_1", ChargeOutcome::Succeeded));
+    let found = gateway.find(sought(key)).await.unwrap().unwrap();
+    assert_eq!((found.reference.as_str(), found.outcome), ("pi_1", ChargeOutcome::Succeeded { captured: 1_999 }));
     assert!(server.lines()[1].contains("starting_after=pi_2"), "{:?}", server.lines());
     assert!(server.lines()[2].starts_with("GET /v1/payment_intents/pi_1?"));
-    // No further than that, and the difference of the clocks.
-    let (server, gateway) = playing([first, list(vec![made("pi_0", None, 10 * MINUTE)], true)]).await;
-    assert_eq!(gateway.find(key).await, Ok(None));
-    assert_eq!(server.asked().len(), 2);
+    let since = Utc::now().timestamp() - asked_since(&server.lines()[0]);
+    assert!((539..600).contains(&since), "four minutes, and the difference of the clocks: {since}");
+    // No further than that, where the list goes down.
+    let older = list(vec![made("pi_1", None, 5 * MINUTE), made("pi_0", None, 10 * MINUTE)], true);
+    let (server, gateway) = playing([first, older, nothing()]).await;
+    assert_eq!(gateway.find(sought(key)).await, Ok(None));
+    assert_eq!(server.asked().len(), 3);
 }
 
 #[tokio::test]
-async fn a_list_without_end_leaves_it_open() {
-    let pages = (0..20).map(|_| list(vec![made("pi_2", None, Duration::ZERO)], true));
-    let (_server, gateway) = playing(pages).await;
-    let told = gateway.find(key_of_age(4 * MINUTE)).await;
-    assert!(matches!(told, Err(GatewayError::Timeout(_))), "{told:?}");
+async fn a_list_with_the_oldest_first_is_read_to_its_end() {
+    let key = key_of_age(4 * MINUTE);
+    let old = list(vec![made("pi_1", None, 120 * MINUTE), made("pi_2", None, 60 * MINUTE)], true);
+    let refused = Answer(400, error("invalid_request_error", json!({"message": "Unexpected created"})));
+    let last = found(&[made("pi_3", Some(key), 4 * MINUTE)]);
+    let script = [refused, old.clone(), last, Answer(200, intent("succeeded"))];
+    let (server, gateway) = playing(script).await;
+    assert!(gateway.find(sought(key)).await.unwrap().is_some());
+    assert!(!server.lines()[1].contains("created"), "{:?}", server.lines());
+    assert!(server.lines()[2].contains("starting_after=pi_2"), "{:?}", server.lines());
+    // One piece of one moment tells no order either.
+    let even = list(vec![made("pi_1", None, 120 * MINUTE), made("pi_2", None, 120 * MINUTE)], true);
+    let (server, gateway) = playing([even, old, nothing(), nothing()]).await;
+    assert_eq!(gateway.find(sought(key)).await, Ok(None));
+    assert_eq!(server.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_list_of_thousands_is_read_to_its_end() {
+    let key = key_of_age(4 * MINUTE);
+    let pages = (0..30).map(|_| list(vec![made("pi_2", None, Duration::ZERO)], true));
+    let end = [found(&[made("pi_1", Some(key), 4 * MINUTE)]), Answer(200, intent("succeeded"))];
+    let (_server, gateway) = playing(pages.chain(end)).await;
+    assert!(gateway.find(sought(key)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_has_a_name_is_asked_for_by_that() {
+    let key = key_of_age(120 * MINUTE);
+    let named = |name: &str| Sought { reference: Some(name.to_owned()), ..sought(key) };
+    let (server, gateway) = playing([Answer(200, intent("canceled"))]).await;
+    assert_eq!(gateway.find(named("pi_1")).await.unwrap().unwrap().outcome, ChargeOutcome::Voided);
+    assert!(server.lines()[0].starts_with("GET /v1/payment_intents/pi_1?"), "{:?}", server.lines());
+    // The name of a charge is none of an intent.
+    let (server, gateway) = playing([nothing(), nothing()]).await;
+    assert_eq!(gateway.find(named("ch_1")).await, Ok(None));
+    assert!(server.lines()[0].starts_with("GET /v1/payment_intents/search?"), "{:?}", server.lines());
 }
 
 #[tokio::test]
 async fn what_is_old_is_searched_for_where_that_is_offered() {
     let key = key_of_age(120 * MINUTE);
-    let (server, gateway) = playing([list(vec![], false)]).await;
-    assert_eq!(gateway.find(key).await, Ok(None));
+    let (server, gateway) = playing([found(&[intent("succeeded")]), Answer(200, intent("canceled"))]).await;
+    assert_eq!(gateway.find(sought(key)).await.unwrap().unwrap().outcome, ChargeOutcome::Voided);
     let query = format!("query=metadata%5B%27attempt_id%27%5D%3A%27{key}%27");
     assert!(server.lines()[0].starts_with("GET /v1/payment_intents/search?"), "{:?}", server.lines());
     assert!(server.lines()[0].contains(&query), "{:?}", server.lines());
-    let (_server, gateway) = playing([list(vec![intent("succeeded")], false), Answer(200, intent("canceled"))]).await;
-    assert_eq!(gateway.find(key).await.unwrap().unwrap().outcome, ChargeOutcome::Voided);
-    let (_server, gateway) = playing([no_search(), list(vec![], false)]).await;
-    assert_eq!(gateway.find(key).await, Ok(None));
 }
 
 #[tokio::test]
-async fn a_key_that_tells_no_time_is_never_declared_dead() {
-    let (_server, gateway) = playing([]).await;
-    assert!(matches!(gateway.find(Uuid::from_u128(7)).await, Err(GatewayError::Timeout(_))));
+async fn nothing_is_believed_when_the_list_and_the_search_agree() {
+    let key = key_of_age(120 * MINUTE);
+    // The search is behind, or an index of it is lost.
+    let (_server, gateway) =
+        playing([nothing(), found(&[made("pi_1", Some(key), MINUTE)]), Answer(200, intent("succeeded"))]).await;
+    assert!(gateway.find(sought(key)).await.unwrap().is_some());
+    let (server, gateway) = playing([nothing(), nothing()]).await;
+    assert_eq!(gateway.find(sought(key)).await, Ok(None));
+    assert_eq!(server.asked().len(), 2);
+    // The list was read from a moment that a clock got wrong.
+    let key = key_of_age(4 * MINUTE);
+    let (_server, gateway) =
+        playing([nothing(), found(&[intent("succeeded")]), Answer(200, intent("succeeded"))]).await;
+    assert!(gateway.find(sought(key)).await.unwrap().is_some());
+    // Without a search it is read from a day before.
+    let (server, gateway) = playing([nothing(), no_search(), nothing()]).await;
+    assert_eq!(gateway.find(sought(key)).await, Ok(None));
+    let earlier = asked_since(&server.lines()[0]) - asked_since(&server.lines()[2]);
+    assert_eq!(earlier, 24 * 3_600 - 300);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_makes_no_attempt_old() {
+    let by_row = |key: Uuid, age: TimeDelta| Sought { age, created_at: Utc::now() - age, ..sought(key) };
+    // The key was made when our clock was behind; the row is fresh.
+    let (_server, gateway) = playing([nothing()]).await;
+    let told = gateway.find(by_row(key_of_age(300 * MINUTE), TimeDelta::seconds(20))).await;
+    assert!(matches!(told, Err(GatewayError::Timeout(_))), "{told:?}");
+    // The database's clock has jumped forward; the key is fresh.
+    let (server, gateway) = playing([nothing()]).await;
+    let told = gateway.find(by_row(key_of_age(MINUTE), TimeDelta::minutes(40))).await;
+    assert!(matches!(told, Err(GatewayError::Timeout(_))), "{told:?}");
+    assert!(Utc::now().timestamp() - asked_since(&server.lines()[0]) > 2_600, "from the earlier of both");
+}
+
+#[tokio::test]
+async fn a_key_that_tells_no_time_is_as_old_as_its_row() {
+    let age = TimeDelta::minutes(4);
+    let nameless = Sought { idempotency_key: Uuid::from_u128(7), age, created_at: Utc::now() - age, reference: None };
+    let (_server, gateway) = playing([nothing(), nothing()]).await;
+    assert_eq!(gateway.find(nameless).await, Ok(None));
+    // Of what is charged again only the key tells.
+    let (server, gateway) = playing([]).await;
+    let told = gateway.authorize_or_charge(charge_request(Uuid::from_u128(7), "pm_1")).await;
+    assert!(matches!(told, Err(GatewayError::Timeout(_))), "{told:?}");
+    assert!(server.asked().is_empty());
 }
 
 #[tokio::test]
@@ -87,11 +176,11 @@ async fn an_attempt_from_yesterday_is_looked_for_before_it_is_charged() {
     let key = key_of_age(24 * 60 * MINUTE);
     let (server, gateway) = playing([list(vec![intent("succeeded")], false), Answer(200, intent("succeeded"))]).await;
     let found = gateway.authorize_or_charge(charge_request(key, "pm_1")).await.unwrap();
-    assert_eq!(found.outcome, ChargeOutcome::Succeeded);
+    assert_eq!(found.outcome, ChargeOutcome::Succeeded { captured: 1_999 });
     assert!(server.lines().iter().all(|line| line.starts_with("GET ")), "{:?}", server.lines());
-    let (server, gateway) = playing([list(vec![], false), Answer(200, intent("succeeded"))]).await;
+    let (server, gateway) = playing([nothing(), nothing(), Answer(200, intent("succeeded"))]).await;
     gateway.authorize_or_charge(charge_request(key, "pm_1")).await.unwrap();
-    assert_eq!(server.lines()[1], "POST /v1/payment_intents");
+    assert_eq!(server.lines()[2], "POST /v1/payment_intents");
 }
 
 #[tokio::test]
@@ -104,6 +193,16 @@ async fn a_refund_from_yesterday_is_looked_for_before_it_is_made() {
     let (server, gateway) = playing([list(vec![refund("x")], false), Answer(200, refund("y"))]).await;
     assert_eq!(gateway.refund(follow_up(key, usd(5))).await.as_deref(), Ok("re_1"));
     assert_eq!(server.lines()[1], "POST /v1/refunds");
+}
+
+#[tokio::test]
+async fn an_earlier_refund_is_looked_for_in_all_the_pieces() {
+    let key = key_of_age(24 * 60 * MINUTE);
+    let refund = |id: &str, key: &str| json!({"id": id, "status": "succeeded", "metadata": {"transaction_id": key}});
+    let first = list(vec![refund("re_3", "x"), refund("re_2", "y")], true);
+    let (server, gateway) = playing([first, found(&[refund("re_1", &key.to_string())])]).await;
+    assert_eq!(gateway.refund(follow_up(key, usd(5))).await.as_deref(), Ok("re_1"));
+    assert!(server.lines()[1].ends_with("&starting_after=re_2"), "{:?}", server.lines());
 }
 
 #[tokio::test]

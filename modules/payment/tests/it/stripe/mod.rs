@@ -9,8 +9,9 @@ mod selling;
 
 use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, Utc};
 use eshopz_kernel::{Money, PaymentId};
-use eshopz_payment::gateway::{ChargeRequest, FollowUp};
+use eshopz_payment::gateway::{ChargeRequest, FollowUp, Sought};
 use eshopz_payment::{StripeGateway, StripeSettings};
 use serde_json::{Value, json};
 use uuid::{NoContext, Timestamp, Uuid};
@@ -39,6 +40,13 @@ async fn playing(script: impl IntoIterator<Item = Line>) -> (Scripted, StripeGat
 pub fn key_of_age(age: Duration) -> Uuid {
     let made_at = (SystemTime::now() - age).duration_since(SystemTime::UNIX_EPOCH).unwrap();
     Uuid::new_v7(Timestamp::from_unix(NoContext, made_at.as_secs(), made_at.subsec_nanos()))
+}
+
+/// An attempt as old as its key tells.
+pub fn sought(key: Uuid) -> Sought {
+    let (seconds, _) = key.get_timestamp().unwrap().to_unix();
+    let made_at = DateTime::from_timestamp(i64::try_from(seconds).unwrap(), 0).unwrap();
+    Sought { idempotency_key: key, reference: None, created_at: made_at, age: Utc::now() - made_at }
 }
 
 fn charge_request(idempotency_key: Uuid, method: &str) -> ChargeRequest {
