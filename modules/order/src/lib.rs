@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use eshopz_cart_api::CartApi;
-use eshopz_kernel::{Fault, Pricing};
+use eshopz_kernel::{Fault, OrderId, Pricing};
 use eshopz_payment_api::PaymentApi;
 use eshopz_platform::books::Report;
 use eshopz_platform::db::Db;
@@ -100,7 +100,8 @@ impl OrderModule {
         jobs::all(&self.service)
     }
 
-    /// Goes on with an order that was left somewhere, and notes it in its timeline; false when there is none.
+    /// Goes on with an order that was left somewhere, and notes it in its timeline; false when there is none, or
+    /// that changed nothing.
     ///
     /// # Errors
     /// Those of the modules below.
@@ -114,6 +115,30 @@ impl OrderModule {
     /// Those of the catalogue.
     pub async fn repair_sale(&self, number: &str, reason: &str) -> Result<bool, Fault> {
         Ok(self.service.repair_sale(number, reason).await?)
+    }
+
+    /// Closes the cart that an order was made of, and notes it in the order's timeline.
+    ///
+    /// # Errors
+    /// Those of the cart.
+    pub async fn repair_cart(&self, number: &str, reason: &str) -> Result<bool, Fault> {
+        Ok(self.service.repair_cart(number, reason).await?)
+    }
+
+    /// Asks again for an order's refunds that failed, and notes it in its timeline; false when nothing is owed.
+    ///
+    /// # Errors
+    /// Those of the payment module.
+    pub async fn repair_refunds(&self, number: &str, reason: &str) -> Result<bool, Fault> {
+        Ok(self.service.repair_refunds(number, reason).await?)
+    }
+
+    /// Notes in an order's timeline what was mended elsewhere; false when there is no such order.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn note_repair(&self, order: OrderId, reason: &str) -> Result<bool, Fault> {
+        Ok(self.service.note_repair(order, reason).await?)
     }
 
     /// Whether the module's books balance.

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use eshopz_kernel::{Event as _, EventEnvelope, Fault};
 use eshopz_order_api::{OrderCancelled, OrderLinesCancelled, OrderPlaced, OrderReturnAccepted};
 use eshopz_payment_api::{
-    PaymentAuthorized, PaymentRefundFailed, PaymentRefunded, PaymentReleased, PaymentSucceeded, RefundStatus,
+    PaymentAuthorized, PaymentCancelled, PaymentRefundFailed, PaymentRefunded, PaymentReleased, PaymentSucceeded,
+    RefundStatus,
 };
 use eshopz_platform::events::{Listener, Subscription};
 use eshopz_user_api::UserDeleted;
@@ -16,6 +17,7 @@ use crate::service::{Delivery, OrderService};
 const FINISH: Subscription = Subscription { listener: "order.finish", events: &[OrderPlaced::NAME] };
 const SETTLE: Subscription =
     Subscription { listener: "order.settle", events: &[PaymentSucceeded::NAME, PaymentAuthorized::NAME] };
+const VOIDED: Subscription = Subscription { listener: "order.voided", events: &[PaymentCancelled::NAME] };
 const UNDO: Subscription = Subscription { listener: "order.undo", events: &[OrderCancelled::NAME] };
 const TAKE_BACK: Subscription =
     Subscription { listener: "order.take_back", events: &[OrderLinesCancelled::NAME, OrderReturnAccepted::NAME] };
@@ -26,13 +28,14 @@ const NOTE_REFUND: Subscription = Subscription {
 const FORGET_CUSTOMER: Subscription = Subscription { listener: "order.forget_customer", events: &[UserDeleted::NAME] };
 
 /// What the module listens to, wherever it runs.
-pub const SUBSCRIPTIONS: &[Subscription] = &[FINISH, SETTLE, UNDO, TAKE_BACK, NOTE_REFUND, FORGET_CUSTOMER];
+pub const SUBSCRIPTIONS: &[Subscription] = &[FINISH, SETTLE, VOIDED, UNDO, TAKE_BACK, NOTE_REFUND, FORGET_CUSTOMER];
 
 /// Every listener of the module.
 pub fn all(service: &Arc<OrderService>) -> Vec<Arc<dyn Listener>> {
     vec![
         Arc::new(Finish(Arc::clone(service))),
         Arc::new(Settle(Arc::clone(service))),
+        Arc::new(Voided(Arc::clone(service))),
         Arc::new(Undo(Arc::clone(service))),
         Arc::new(TakeBack(Arc::clone(service))),
         Arc::new(NoteRefund(Arc::clone(service))),
@@ -77,13 +80,34 @@ impl Listener for Settle {
     }
 
     async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {
-        let order = if event.name == PaymentAuthorized::NAME {
-            event.decode::<PaymentAuthorized>()?.order_id
-        } else {
-            event.decode::<PaymentSucceeded>()?.order_id
-        };
+        if event.name != PaymentAuthorized::NAME {
+            let order = event.decode::<PaymentSucceeded>()?.order_id;
+            return Ok(self.0.settle(order, Some(delivery(self, event))).await.map(drop)?);
+        }
+        let order = event.decode::<PaymentAuthorized>()?.order_id;
         self.0.settle(order, Some(delivery(self, event))).await?;
-        Ok(())
+        // The news that the gateway let it go again may have come before this, when the order was not paid yet.
+        Ok(self.0.cancel_if_voided(order, None).await?)
+    }
+}
+
+/// Cancels an order whose payment the gateway let go of.
+struct Voided(Arc<OrderService>);
+
+#[eshopz_crash::crash_points]
+#[async_trait]
+impl Listener for Voided {
+    fn name(&self) -> &'static str {
+        VOIDED.listener
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        VOIDED.events
+    }
+
+    async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {
+        let order = event.decode::<PaymentCancelled>()?.order_id;
+        Ok(self.0.cancel_if_voided(order, Some(delivery(self, event))).await?)
     }
 }
 

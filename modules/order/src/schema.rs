@@ -27,6 +27,9 @@ diesel::table! {
         cancelled_at -> Nullable<Timestamptz>,
         undone_at -> Nullable<Timestamptz>,
         reversed_minor -> BigInt,
+        tries -> Integer,
+        try_at -> Nullable<Timestamptz>,
+        selling_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -79,6 +82,8 @@ diesel::table! {
         requested_at -> Timestamptz,
         updated_at -> Timestamptz,
         done_at -> Nullable<Timestamptz>,
+        tries -> Integer,
+        try_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -99,7 +104,9 @@ diesel::table! {
         status -> Text,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        tries -> Integer,
+        try_at -> Nullable<Timestamptz>,
+        part_id -> Nullable<Uuid>,
+        attempt -> Integer,
     }
 }
-
-diesel::allow_tables_to_appear_in_same_query!(order_reversals, order_refunds);

@@ -13,6 +13,8 @@ mod cancel_races;
 mod checkout;
 #[path = "it/fakes.rs"]
 mod fakes;
+#[path = "it/jobs_apart.rs"]
+mod jobs_apart;
 #[path = "it/listing.rs"]
 mod listing;
 #[path = "it/neighbours.rs"]
@@ -21,13 +23,19 @@ mod neighbours;
 mod reader;
 #[path = "it/recovery.rs"]
 mod recovery;
+#[path = "it/refund_again.rs"]
+mod refund_again;
 #[path = "it/refusals.rs"]
 mod refusals;
 #[path = "it/returns.rs"]
 mod returns;
 #[path = "it/shop.rs"]
 mod shop;
+#[path = "it/sold_behind.rs"]
+mod sold_behind;
 #[path = "it/trouble.rs"]
 mod trouble;
 #[path = "it/twins.rs"]
 mod twins;
+#[path = "it/voided.rs"]
+mod voided;

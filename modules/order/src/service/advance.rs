@@ -10,10 +10,11 @@ use crate::store::{self, OrderRow};
 
 #[eshopz_crash::crash_points]
 impl OrderService {
-    /// Takes an order to another state, with every step in between; an order that is there stays as it is.
+    /// Takes an order to another state, with every step in between; an order that is there stays as it is. One whose
+    /// payment the gateway let go of is cancelled instead: nobody would pay for what is sent.
     ///
     /// # Errors
-    /// `invalid_transition`; 404.
+    /// `invalid_transition`; 404; 503 when nobody can say how its payment stands.
     pub async fn advance(
         &self,
         id: OrderId,
@@ -21,6 +22,9 @@ impl OrderService {
         tracking: Option<Tracking>,
         actor: Actor,
     ) -> Result<OrderRow, OrderError> {
+        if matches!(to, OrderStatus::Processing | OrderStatus::Shipped) {
+            self.cancel_if_voided(id, None).await?;
+        }
         let tracking = tracking.and_then(|tracking| serde_json::to_value(tracking).ok());
         let mut conn = self.db.conn().await?;
         let (order, steps) = (*conn)

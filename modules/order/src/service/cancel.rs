@@ -118,6 +118,7 @@ impl OrderService {
         let (order, changed) = (*conn)
             .transaction(async |conn| {
                 let order = store::lock(conn, id).await?.ok_or(OrderError::UnknownOrder(id.uuid()))?;
+                store::end_sale(conn, id).await?;
                 let cancelled = cancel_unpaid(conn, &order, "out_of_stock").await?;
                 let changed = cancelled.is_some();
                 Ok::<_, OrderError>((cancelled.unwrap_or(order), changed))
@@ -131,7 +132,7 @@ impl OrderService {
         Ok(order)
     }
 
-    async fn try_undo(&self, order: OrderRow) -> Result<OrderRow, OrderError> {
+    pub(super) async fn try_undo(&self, order: OrderRow) -> Result<OrderRow, OrderError> {
         if order.undone_at.is_some() {
             return Ok(order);
         }
@@ -164,17 +165,17 @@ impl OrderService {
         released?;
         let at = now();
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let undone = (*conn)
             .transaction(async |conn| {
-                if Delivery::claim(via, conn).await? {
-                    store::set_finished(conn, id, at).await?;
-                    store::set_undone(conn, id, at).await?;
+                if !Delivery::claim(via, conn).await? {
+                    return Ok(false);
                 }
-                Ok::<_, OrderError>(())
+                store::set_finished(conn, id, at).await?;
+                Ok::<_, OrderError>(store::set_undone(conn, id, at).await? == 1)
             })
             .await?;
         order.finished_at = order.finished_at.or(Some(at));
-        order.undone_at = order.undone_at.or(Some(at));
+        order.undone_at = order.undone_at.or(undone.then_some(at));
         Ok(order)
     }
 }

@@ -9,10 +9,12 @@ mod expire;
 mod finish;
 mod place;
 mod read;
+mod refund_again;
 mod repair;
 mod returns;
 mod reverse;
 mod settle;
+mod voided;
 
 pub use cancel::CancelOrder;
 pub use place::{PlaceOrder, Placed};

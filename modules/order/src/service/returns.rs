@@ -99,7 +99,7 @@ impl OrderService {
         let mut conn = self.db.conn().await?;
         let part = store::return_of(&mut conn, order, id).await?.ok_or(OrderError::NotFound("return"))?;
         let lines = store::reversal_lines(&mut conn, &[id]).await?;
-        let refund = store::refunds(&mut conn, &[id]).await?.pop();
+        let refund = store::refunds_of_parts(&mut conn, &[id]).await?.pop();
         Ok(ReturnDetails { part, lines, refund })
     }
 
@@ -119,11 +119,11 @@ impl OrderService {
         let page = Page::from_rows(rows, limit, |row| row.id, |row| row);
         let ids: Vec<Uuid> = page.items.iter().map(|part| part.id).collect();
         let mut lines = store::reversal_lines(&mut conn, &ids).await?;
-        let mut refunds = store::refunds(&mut conn, &ids).await?;
+        let mut refunds = store::refunds_of_parts(&mut conn, &ids).await?;
         let mut details = |part: ReversalRow| {
             let id = part.id;
             let lines = lines.extract_if(.., |line| line.reversal_id == id).collect();
-            let refund = refunds.extract_if(.., |refund| refund.id == id).next();
+            let refund = refunds.extract_if(.., |refund| refund.part() == id).next();
             ReturnDetails { part, lines, refund }
         };
         let items = page.items.into_iter().map(&mut details).collect();

@@ -51,11 +51,14 @@ impl OrderService {
     /// # Errors
     /// As [`Self::carry_out`].
     pub(crate) async fn carry_out_told(&self, id: Uuid, via: Delivery) -> Result<(), OrderError> {
-        let part = {
-            let mut conn = self.db.conn().await?;
-            store::reversal(&mut conn, id).await?.ok_or(OrderError::UnknownReversal(id))?
-        };
+        let part = self.part(id).await?;
         if part.done_at.is_none() { self.carry_out(&part, Some(via)).await } else { Ok(()) }
+    }
+
+    /// The part with this id; somebody who must know says that it exists.
+    pub(super) async fn part(&self, id: Uuid) -> Result<ReversalRow, OrderError> {
+        let mut conn = self.db.conn().await?;
+        store::reversal(&mut conn, id).await?.ok_or(OrderError::UnknownReversal(id))
     }
 
     /// Carries out every part of an order that is not done: what is undone after it is the rest.
@@ -86,28 +89,52 @@ impl OrderService {
         Ok(self.products.give_back(GiveBackStock { order_id: part.order(), id: part.id, lines }).await?)
     }
 
-    /// Asks for the part's refund, and notes how far it has come.
+    /// Asks for the part's refund, the latest when one failed before, and notes how far it has come.
     pub(super) async fn give_money_back(&self, part: &ReversalRow) -> Result<(), OrderError> {
         let amount_minor = match part.refund_minor {
             Some(amount) if amount > 0 => amount,
             _ => return Ok(()),
         };
         let order = self.known(part.order()).await?;
+        let latest = {
+            let mut conn = self.db.conn().await?;
+            store::refunds_of_parts(&mut conn, &[part.id]).await?.pop()
+        };
+        let id = RefundId(latest.map_or(part.id, |refund| refund.id));
+        let status = self.ask_for_refund(&order, part, id).await?.unwrap_or(RefundStatus::Failed);
+        self.note_refund(order.order_id(), id, amount_minor, status, None).await
+    }
+
+    /// Asks for a part's refund under an id; `None` when it was not begun, since the payment has nothing to give.
+    pub(super) async fn ask_for_refund(
+        &self,
+        order: &OrderRow,
+        part: &ReversalRow,
+        id: RefundId,
+    ) -> Result<Option<RefundStatus>, OrderError> {
         let command = RefundPayment {
             order_id: order.order_id(),
-            refund_id: RefundId(part.id),
-            amount: order.money(amount_minor),
+            refund_id: id,
+            amount: order.money(part.refund_minor.unwrap_or(0)),
             reason: part.reason.clone(),
         };
-        let status = match self.payments.refund(command).await {
-            Ok(refund) => refund.status,
-            Err(fault) if is_final(&fault) => {
-                tracing::warn!(order = %order.number, part = %part.id, %fault, "a refund was refused for good");
-                RefundStatus::Failed
+        match self.payments.refund(command).await {
+            Ok(refund) => Ok(Some(refund.status)),
+            // What another one takes may be there again: it can fail.
+            Err(fault) if fault.code == EXCEEDS && self.others_are_pending(order, id).await? => {
+                Ok(Some(RefundStatus::Pending))
             }
-            Err(fault) => return Err(fault.into()),
-        };
-        self.note_refund(order.order_id(), RefundId(part.id), amount_minor, status, None).await
+            Err(fault) if is_refused(&fault) => {
+                tracing::warn!(order = %order.number, part = %part.id, %fault, "a refund was refused");
+                Ok(None)
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    async fn others_are_pending(&self, order: &OrderRow, but: RefundId) -> Result<bool, OrderError> {
+        let mut conn = self.db.conn().await?;
+        Ok(store::others_are_pending(&mut conn, order.order_id(), but.uuid()).await?)
     }
 
     /// Notes how far a refund of an order's payment has come, one that somebody else asked for included.
@@ -135,7 +162,10 @@ impl OrderService {
     }
 }
 
-/// Whether asking again would be refused again: the money went back in another way, or never came.
-fn is_final(fault: &Fault) -> bool {
-    matches!(fault.code.as_ref(), "refund_exceeds_captured" | "payment_not_refundable")
+/// There is not so much to give back.
+const EXCEEDS: &str = "refund_exceeds_captured";
+
+/// Whether it was refused for now: the money went back in another way, or never came.
+fn is_refused(fault: &Fault) -> bool {
+    [EXCEEDS, "payment_not_refundable"].contains(&fault.code.as_ref())
 }

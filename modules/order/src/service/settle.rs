@@ -16,13 +16,9 @@ impl OrderService {
     /// # Errors
     /// Those of the neighbours; all of it can be repeated.
     pub async fn settle(&self, id: OrderId, via: Option<Delivery>) -> Result<OrderRow, OrderError> {
-        let order = self.known(id).await?;
-        match order.status {
-            OrderStatus::PendingPayment => {}
-            OrderStatus::Cancelled => return self.undo(order, via).await,
-            OrderStatus::Paid | OrderStatus::Processing | OrderStatus::Shipped | OrderStatus::Delivered => {
-                return Ok(order);
-            }
+        if !self.begin_sale(id).await? {
+            let order = self.known(id).await?;
+            return if order.status == OrderStatus::Cancelled { self.undo(order, via).await } else { Ok(order) };
         }
         match self.products.commit_reservation(id).await {
             Ok(()) => {}
@@ -37,11 +33,20 @@ impl OrderService {
         if order.status == OrderStatus::Cancelled { self.undo(order, via).await } else { Ok(order) }
     }
 
+    /// Whether the order is unpaid still; then it is written down that its stock is about to be sold. Whoever cancels
+    /// it from now on undoes it again until that is over: what is sold behind the undoing goes back, even if the
+    /// one who sold it dies.
+    async fn begin_sale(&self, id: OrderId) -> Result<bool, OrderError> {
+        let mut conn = self.db.conn().await?;
+        Ok(store::begin_sale(&mut conn, id).await?)
+    }
+
     async fn mark_paid(&self, id: OrderId, via: Option<Delivery>) -> Result<OrderRow, OrderError> {
         let mut conn = self.db.conn().await?;
         let (order, changed) = (*conn)
             .transaction(async |conn| {
                 let order = store::lock(conn, id).await?.ok_or(OrderError::UnknownOrder(id.uuid()))?;
+                store::end_sale(conn, id).await?;
                 if order.status != OrderStatus::PendingPayment || !Delivery::claim(via, conn).await? {
                     return Ok((order, false));
                 }

@@ -9,17 +9,20 @@ mod reversals;
 mod rows;
 mod timeline;
 
-pub use due::{Position, clock, expirable, not_undone, unfinished};
+pub use due::{Due, Position, by_ids, clock, take};
 pub use lines::{insert_lines, lines_of};
 pub use list::{OrderFilter, OrderSort, list};
 pub use orders::{
-    by_cart, by_id, by_number, change, forget_customer, forget_keys, insert, lock, lock_if_free, set_finished,
-    set_undone, touch,
+    begin_sale, by_cart, by_id, by_number, change, end_sale, forget_customer, forget_keys, insert, lock, lock_if_free,
+    set_finished, set_undone, touch,
 };
-pub use refunds::{RefundNews, RefundRow, note_refund, refunds, refunds_of};
+pub use refunds::{
+    RefundNews, RefundRow, insert_attempt, is_given_back, note_refund, others_are_pending, owed, refund, refunds_of,
+    refunds_of_parts, revive_refund,
+};
 pub use reversals::{
-    Counted, Decision, NewReversal, ReversalLineRow, ReversalRow, count_lines, decide, insert_reversal, open_reversals,
-    open_reversals_of, return_of, returns_of, reversal, reversal_lines, set_reversal_done, unrefunded,
+    Counted, Decision, NewReversal, ReversalLineRow, ReversalRow, count_lines, decide, failed_refunds_of,
+    insert_reversal, open_reversals_of, return_of, returns_of, reversal, reversal_lines, set_reversal_done,
 };
 pub use rows::{LineRow, NewOrder, OrderRow, StatusChange, TimelineEntry, TimelineRow};
 pub use timeline::{append, page};

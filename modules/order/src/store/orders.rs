@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Text, Uuid as SqlUuid};
+use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::{CartId, OrderId, UserId};
 use eshopz_platform::prepared::prepared;
 
 use super::{NewOrder, OrderRow, StatusChange};
-use crate::domain::customer_scope;
+use crate::domain::{OrderStatus, customer_scope};
 use crate::schema::orders;
 
 /// Inserts an order; `None` when its cart has made one already. Waits for a twin that is about to.
@@ -49,10 +49,30 @@ pub async fn lock_if_free(conn: &mut AsyncPgConnection, id: OrderId) -> QueryRes
     orders::table.find(id.uuid()).select(OrderRow::as_select()).for_update().skip_locked().first(conn).await.optional()
 }
 
-/// Changes the state of a locked order.
+/// Notes that somebody is about to sell an order's stock, if it is unpaid: from then on a cancellation knows that
+/// what it gives back may be sold behind it.
+pub async fn begin_sale(conn: &mut AsyncPgConnection, id: OrderId) -> QueryResult<bool> {
+    let unpaid = orders::table.find(id.uuid()).filter(orders::status.eq(OrderStatus::PendingPayment.as_str()));
+    Ok(diesel::update(unpaid).set(orders::selling_at.eq(now)).execute(conn).await? == 1)
+}
+
+/// Notes that the sale has come to its end, one or the other.
+pub async fn end_sale(conn: &mut AsyncPgConnection, id: OrderId) -> QueryResult<usize> {
+    diesel::update(orders::table.find(id.uuid()).filter(orders::selling_at.is_not_null()))
+        .set(orders::selling_at.eq(None::<DateTime<Utc>>))
+        .execute(conn)
+        .await
+}
+
+/// Changes the state of a locked order. The jobs begin anew with it.
 pub async fn change(conn: &mut AsyncPgConnection, id: OrderId, change: &StatusChange) -> QueryResult<OrderRow> {
     diesel::update(orders::table.find(id.uuid()))
-        .set((change, orders::version.eq(orders::version + 1)))
+        .set((
+            change,
+            orders::version.eq(orders::version + 1),
+            orders::tries.eq(0),
+            orders::try_at.eq(None::<DateTime<Utc>>),
+        ))
         .returning(OrderRow::as_returning())
         .get_result(conn)
         .await
@@ -79,12 +99,17 @@ pub async fn set_finished(conn: &mut AsyncPgConnection, id: OrderId, at: DateTim
         .await
 }
 
-/// Notes that stock and money of a cancelled order are back.
+/// Notes that stock and money of a cancelled order are back; not while somebody may be selling its stock, who would
+/// have to give it back and could die before. No sale takes half a minute.
 pub async fn set_undone(conn: &mut AsyncPgConnection, id: OrderId, at: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::update(
-        orders::table.find(id.uuid()).filter(orders::cancelled_at.is_not_null()).filter(orders::undone_at.is_null()),
+    prepared(
+        sql_query(
+            "UPDATE orders SET undone_at = $2 WHERE id = $1 AND cancelled_at IS NOT NULL AND undone_at IS NULL \
+                AND (selling_at IS NULL OR selling_at < now() - interval '30 seconds')",
+        )
+        .bind::<SqlUuid, _>(id.uuid())
+        .bind::<Timestamptz, _>(at),
     )
-    .set(orders::undone_at.eq(at))
     .execute(conn)
     .await
 }

@@ -9,9 +9,8 @@ use eshopz_kernel::OrderId;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
-use super::Position;
 use crate::domain::{Quantities, ReversalKind, ReversalStatus};
-use crate::schema::{order_refunds as refunds, order_reversal_lines as lines, order_reversals as reversals};
+use crate::schema::{order_reversal_lines as lines, order_reversals as reversals};
 
 /// A row of `order_reversals`.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -231,43 +230,22 @@ pub async fn open_reversals_of(conn: &mut AsyncPgConnection, order: OrderId) -> 
         .await
 }
 
-/// Parts accepted before a moment whose stock or money is not back.
-pub async fn open_reversals(
-    conn: &mut AsyncPgConnection,
-    before: DateTime<Utc>,
-    after: Position,
-    limit: i64,
-) -> QueryResult<Vec<ReversalRow>> {
-    reversals::table
-        .filter(reversals::status.eq(ReversalStatus::Accepted.as_str()))
-        .filter(reversals::done_at.is_null())
-        .filter(reversals::updated_at.lt(before))
-        .filter(
-            reversals::updated_at.gt(after.at).or(reversals::updated_at.eq(after.at).and(reversals::id.gt(after.id))),
+/// The accepted parts of an order whose refund failed, and was not asked for again since.
+pub async fn failed_refunds_of(conn: &mut AsyncPgConnection, order: OrderId) -> QueryResult<Vec<Uuid>> {
+    #[derive(QueryableByName)]
+    struct Failed {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+    }
+    let failed: Vec<Failed> = prepared(
+        sql_query(
+            "SELECT f.id FROM order_refunds f JOIN order_reversals r ON r.id = coalesce(f.part_id, f.id) \
+             WHERE f.order_id = $1 AND f.status = 'failed' AND r.done_at IS NOT NULL AND NOT EXISTS ( \
+                SELECT FROM order_refunds n WHERE n.part_id = r.id AND n.attempt > f.attempt) ORDER BY f.id",
         )
-        .order((reversals::updated_at, reversals::id))
-        .limit(limit)
-        .select(ReversalRow::as_select())
-        .load(conn)
-        .await
-}
-
-/// Parts whose refund has been on its way since before a moment, in the order of their ids.
-pub async fn unrefunded(
-    conn: &mut AsyncPgConnection,
-    before: DateTime<Utc>,
-    after: Uuid,
-    limit: i64,
-) -> QueryResult<Vec<ReversalRow>> {
-    reversals::table
-        .inner_join(refunds::table.on(refunds::id.eq(reversals::id)))
-        .filter(refunds::status.eq("pending"))
-        .filter(refunds::updated_at.lt(before))
-        .filter(refunds::id.gt(after))
-        .filter(reversals::done_at.is_not_null())
-        .order(refunds::id)
-        .limit(limit)
-        .select(ReversalRow::as_select())
-        .load(conn)
-        .await
+        .bind::<SqlUuid, _>(order.uuid()),
+    )
+    .load(conn)
+    .await?;
+    Ok(failed.into_iter().map(|failed| failed.id).collect())
 }

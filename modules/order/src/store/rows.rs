@@ -38,7 +38,6 @@ pub struct OrderRow {
     pub placed_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
-    pub cancelled_at: Option<DateTime<Utc>>,
     pub undone_at: Option<DateTime<Utc>>,
 }
 

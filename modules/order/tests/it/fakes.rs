@@ -47,6 +47,8 @@ pub struct World {
     pub refunds: HashMap<RefundId, RefundSummary>,
     /// Refunds are on their way until this is over and they are asked for again.
     pub slow_gateway: bool,
+    /// How many refunds the gateway refuses from now on.
+    pub refusals: u32,
 }
 
 #[derive(Debug, Default)]
@@ -284,14 +286,20 @@ impl PaymentApi for Neighbours {
         let world = &mut *guard;
         let status = if world.slow_gateway { RefundStatus::Pending } else { RefundStatus::Succeeded };
         if let Some(known) = world.refunds.get_mut(&command.refund_id) {
-            known.status = status;
+            if known.status == RefundStatus::Pending {
+                known.status = status;
+            }
             return Ok(known.clone());
         }
         let payment = world.payments.get_mut(&command.order_id).ok_or_else(|| Fault::not_found("payment"))?;
         if command.amount.amount > payment.captured_amount.amount - payment.refunded_amount.amount {
             return Err(Fault::conflict("refund_exceeds_captured", "too much"));
         }
-        payment.refunded_amount.amount += command.amount.amount;
+        let status = if world.refusals > 0 { RefundStatus::Failed } else { status };
+        world.refusals = world.refusals.saturating_sub(1);
+        if status != RefundStatus::Failed {
+            payment.refunded_amount.amount += command.amount.amount;
+        }
         let refund = RefundSummary { id: command.refund_id, status, amount: command.amount };
         world.refunds.insert(command.refund_id, refund.clone());
         Ok(refund)

@@ -1,7 +1,7 @@
 //! The way to the neighbours, which can be troubled: a call that does not get there, or one whose answer
 //! gets lost on the way back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -28,6 +28,8 @@ pub struct Way {
     /// By call, as in `products.reserve`: what goes wrong and how often.
     plan: Mutex<HashMap<&'static str, (Trouble, u32)>>,
     tried: Mutex<HashMap<&'static str, u32>>,
+    /// Calls that are held up on the way.
+    held: Mutex<HashSet<&'static str>>,
 }
 
 impl Way {
@@ -43,6 +45,19 @@ impl Way {
     /// No such call gets there until it is [`Self::clear`].
     pub fn block(&self, call: &'static str) {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).insert(call, (Trouble::Request, u32::MAX));
+    }
+
+    /// No such call arrives until it is [`Self::let_through`].
+    pub fn hold(&self, call: &'static str) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(call);
+    }
+
+    pub fn let_through(&self, call: &'static str) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(call);
+    }
+
+    fn is_held(&self, call: &'static str) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).contains(call)
     }
 
     pub fn clear(&self) {
@@ -75,6 +90,9 @@ impl Way {
 
     async fn on<T>(&self, call: &'static str, done: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         *self.tried.lock().unwrap_or_else(PoisonError::into_inner).entry(call).or_default() += 1;
+        while self.is_held(call) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
         self.meet(call, Trouble::Request)?;
         let answer = done.await?;
         self.meet(call, Trouble::Answer)?;
