@@ -121,12 +121,13 @@ impl ProductModule {
         transfer::import_and_tell(&service.db, Some(&service.shelf), service.currency(), reader, progress).await
     }
 
-    /// Frees what an order still holds, although it should not; false when it holds nothing, or has bought it.
+    /// Frees what an order still holds, although it should not, and says why in the ledger; false when it holds
+    /// nothing, or has bought it.
     ///
     /// # Errors
     /// The database's.
-    pub async fn free_held(&self, order: OrderId) -> Result<bool, Fault> {
-        Ok(self.service.free_held(order).await?)
+    pub async fn free_held(&self, order: OrderId, reason: &str, actor: &str) -> Result<bool, Fault> {
+        Ok(self.service.free_held(order, reason, actor).await?)
     }
 
     /// Counts anew how much of a variant is reserved, and says why in its ledger; false when it was right.

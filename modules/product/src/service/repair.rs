@@ -3,6 +3,7 @@
 
 use diesel_async::AsyncConnection as _;
 use eshopz_kernel::{OrderId, VariantId};
+use uuid::Uuid;
 
 use super::ProductService;
 use crate::domain::{MovementKind, ReservationState};
@@ -11,11 +12,12 @@ use crate::store;
 use crate::store::levels::Change;
 
 impl ProductService {
-    /// Frees what an order still holds; false when it holds nothing, or has bought it.
+    /// Frees what an order still holds, with a movement of nothing for each variant that says so; false when it
+    /// holds nothing, or has bought it.
     ///
     /// # Errors
     /// The statements'.
-    pub(crate) async fn free_held(&self, order: OrderId) -> Result<bool, ProductError> {
+    pub(crate) async fn free_held(&self, order: OrderId, reason: &str, actor: &str) -> Result<bool, ProductError> {
         let id = order.uuid();
         let mut conn = self.db.conn().await?;
         let freed = (*conn)
@@ -23,9 +25,13 @@ impl ProductService {
                 if store::reservations::lock(conn, id).await? != Some(ReservationState::Held) {
                     return Ok(None);
                 }
-                let products = store::reservations::lock_stock(conn, &[id]).await?;
+                let variants: Vec<_> = store::reservations::lines(conn, id).await?.into_keys().collect();
+                let locked = store::levels::lock(conn, &variants).await?;
                 store::reservations::free(conn, &[id]).await?;
-                Ok::<_, ProductError>(Some(products))
+                for (variant, level) in &locked.levels {
+                    store::levels::change(conn, &entry(*variant, level.on_hand, reason, actor)).await?;
+                }
+                Ok::<_, ProductError>(Some(locked.products))
             })
             .await?;
         drop(conn);
@@ -54,9 +60,7 @@ impl ProductService {
                 if store::levels::count_reserved(conn, id).await? == 0 {
                     return Ok(None);
                 }
-                let (on_hand, kind) = (level.on_hand, MovementKind::Adjustment);
-                let entry = Change { variant_id: id, on_hand, delta: 0, kind, reason: Some(reason), actor };
-                store::levels::change(conn, &entry).await?;
+                store::levels::change(conn, &entry(id, level.on_hand, reason, actor)).await?;
                 Ok::<_, ProductError>(Some(locked.products))
             })
             .await
@@ -66,4 +70,9 @@ impl ProductService {
         self.shelf.sold(counted.into_iter().flatten()).await;
         Ok(is_counted)
     }
+}
+
+/// A movement of nothing, for the ledger to say what was done.
+const fn entry<'a>(variant_id: Uuid, on_hand: i64, reason: &'a str, actor: &'a str) -> Change<'a> {
+    Change { variant_id, on_hand, delta: 0, kind: MovementKind::Adjustment, reason: Some(reason), actor }
 }

@@ -89,7 +89,8 @@ impl ProductService {
         Ok(changed)
     }
 
-    /// The movements of a variant before a place in the ledger, newest first.
+    /// The movements of a variant before a place in the ledger, newest first. Not a reader's: the newest come
+    /// first, and who does not see his adjustment makes it again.
     ///
     /// # Errors
     /// [`ProductError::NotFound`].
@@ -101,8 +102,6 @@ impl ProductService {
     ) -> Result<Vec<Movement>, ProductError> {
         let mut conn = self.db.conn().await?;
         store::variants::product_of(&mut conn, id.uuid()).await?.ok_or(VARIANT)?;
-        drop(conn);
-        let mut conn = self.db.read_conn().await?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(store::movements::of_variant(&mut conn, id.uuid(), before, limit).await?)
     }

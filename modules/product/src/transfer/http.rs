@@ -6,7 +6,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use bytes::Bytes;
 use eshopz_kernel::Fault;
-use eshopz_platform::http::body::{check_media_type, too_large};
+use eshopz_platform::http::body::{check_media_type, paced, too_large};
 use eshopz_platform::http::{Admin, Answer, Problem, Reply};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 
@@ -97,13 +97,14 @@ fn check_length(req: &HttpRequest, limit: usize) -> Result<(), Fault> {
     if announced > limit { Err(too_large(limit)) } else { Ok(()) }
 }
 
-/// The body chunk by chunk, up to the limit.
+/// The body chunk by chunk, up to the limit, and no slower than a body may be: whoever sends a byte now and then must
+/// not keep an import and its thread.
 fn limited(payload: web::Payload, limit: usize) -> impl Stream<Item = io::Result<Bytes>> {
-    payload.scan(0_usize, move |read, chunk| {
-        let chunk = chunk.map_err(|error| io::Error::other(error.to_string())).and_then(|chunk| {
+    paced(payload).scan(0_usize, move |read, chunk| {
+        let chunk = chunk.and_then(|chunk| {
             *read = read.saturating_add(chunk.len());
-            if *read > limit { Err(io::Error::other(too_large(limit))) } else { Ok(chunk) }
+            if *read > limit { Err(too_large(limit)) } else { Ok(chunk) }
         });
-        std::future::ready(Some(chunk))
+        std::future::ready(Some(chunk.map_err(io::Error::other)))
     })
 }

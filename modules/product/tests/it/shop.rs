@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use eshopz_kernel::{OrderId, VariantId};
 use eshopz_platform::cache::Redis;
+use eshopz_platform::db::{Db, DbConfig};
 use eshopz_product::{ProductDeps, ProductModule, ProductSettings};
 use eshopz_product_api::{ProductApi, ReserveStock, StockLine, VariantSnapshot};
 use eshopz_testkit::db::TestDb;
@@ -22,7 +23,21 @@ pub struct Shop {
 impl Shop {
     pub async fn open() -> Self {
         let base = TestDb::new(&["product"]).await;
-        let module = ProductModule::new(deps(&base, Redis::none()));
+        let deps = deps(&base, Redis::none());
+        Self::open_over(base, deps).await
+    }
+
+    /// With a reader that has what the test lets it have.
+    pub async fn open_with_reader(replica: &TestDb) -> Self {
+        let base = TestDb::new(&["product"]).await;
+        let config = DbConfig { reader_url: Some(replica.url.clone()), ..base.config() };
+        let db = Db::new("products", &config).unwrap();
+        let deps = ProductDeps { db, ..deps(&base, Redis::none()) };
+        Self::open_over(base, deps).await
+    }
+
+    async fn open_over(base: TestDb, deps: ProductDeps) -> Self {
+        let module = ProductModule::new(deps);
         let configured = module.clone();
         let app = TestApp::start(move |cfg| configured.configure(cfg)).await.unwrap();
         let admin = app.identity.admin();

@@ -1,6 +1,7 @@
 //! Setting and adjusting the stock, and its ledger.
 
 use eshopz_kernel::OrderId;
+use eshopz_testkit::db::TestDb;
 use serde_json::{Value, json};
 
 use crate::shop::{Shop, reserve};
@@ -46,6 +47,22 @@ async fn every_change_is_in_the_ledger() {
     assert_eq!((&seen[2]["reason"], &seen[1]["order_id"]), (&json!("Broken"), &json!(order)));
     assert_eq!((&seen[1]["actor"], &seen[2]["order_id"]), (&json!("order"), &Value::Null));
     assert_eq!(shop.findings().await, []);
+}
+
+#[tokio::test]
+async fn a_reader_may_be_behind_but_no_movement_is_missing() {
+    let replica = TestDb::new(&["product"]).await;
+    let shop = Shop::open_with_reader(&replica).await;
+    let variant = shop.in_stock("Lamp", 5).await;
+    assert!(shop.titles("").await.is_empty(), "the list is the reader's");
+    let path = format!("/variants/{variant}");
+    let adjustment = json!({"delta": -2, "reason": "Broken"});
+    shop.admin("POST", &format!("{path}/stock-adjustments"), Some(adjustment)).await;
+    let first = shop.admin("GET", &format!("{path}/stock-movements?limit=1"), None).await.json();
+    assert_eq!(first["items"][0]["delta"], -2);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = shop.admin("GET", &format!("{path}/stock-movements?limit=1&cursor={cursor}"), None).await.json();
+    assert_eq!(second["items"][0]["delta"], 5);
 }
 
 #[tokio::test]

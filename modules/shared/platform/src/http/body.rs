@@ -17,17 +17,15 @@ use tokio::time::{Instant, timeout_at};
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use super::HttpFault;
+use super::pace::{BODY_START, broken_off, earned, too_slow};
+
+pub use super::pace::paced;
 
 /// The largest JSON body that is read, in bytes.
 pub const JSON_LIMIT: usize = 1024 * 1024;
 
 /// The longest that a body which is read whole may take to arrive.
 pub const BODY_PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long it may take at any rate, and how much has to come in each second after that: whoever sends a byte
-/// now and then must not keep a connection and its memory.
-const BODY_START: Duration = Duration::from_secs(10);
-const BODY_BYTES_PER_SECOND: u64 = 1024;
 
 /// The room that is made for a body before any of it is there.
 const FIRST_BYTES: usize = 64 * 1024;
@@ -118,8 +116,7 @@ pub async fn read(req: &HttpRequest, payload: Payload, limit: usize) -> Result<B
 
 /// When so much of a body has come, the rest has until then.
 fn deadline(started: Instant, received: usize) -> Instant {
-    let earned = Duration::from_secs(u64::try_from(received).unwrap_or(u64::MAX) / BODY_BYTES_PER_SECOND);
-    started + BODY_START.saturating_add(earned).min(BODY_PATIENCE)
+    started + BODY_START.saturating_add(earned(received)).min(BODY_PATIENCE)
 }
 
 async fn collect_up_to(mut payload: Payload, announced: usize, limit: usize) -> Result<BytesMut, Fault> {
@@ -130,19 +127,13 @@ async fn collect_up_to(mut payload: Payload, announced: usize, limit: usize) -> 
         .await
         .map_err(|elapsed| too_slow().caused_by(elapsed))?
     {
-        let chunk = chunk.map_err(|error| {
-            Fault::malformed("malformed_body", "The body broke off before its end.").caused_by(error.to_string())
-        })?;
+        let chunk = chunk.map_err(|error| broken_off(&error))?;
         if bytes.len() + chunk.len() > limit {
             return Err(too_large(limit));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
-}
-
-fn too_slow() -> Fault {
-    Fault::new(FaultKind::RequestTimeout, "request_timeout", "The body arrived too slowly. Send the request again.")
 }
 
 /// 413 with the limit in words.

@@ -5,20 +5,19 @@
 //! two file descriptors, so there are no more than the process has to spare: when all are taken, the one that has
 //! been silent for longest makes room.
 
+mod served;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd as _;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
-use actix_web::middleware::Next;
-use actix_web::web::Bytes;
+use actix_web::dev::Extensions;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+pub use served::note_requests;
 
 /// The longest that a connection may be without a request that has arrived: what actix gives a pause and what
 /// it gives a head, and a little.
@@ -55,6 +54,8 @@ struct Connection {
     socket: TcpStream,
     /// Since when there is no request; `None` while one is served.
     silent_since: Option<Instant>,
+    /// Until when what was given to it of an answer has to be read; `None` while there is room for more.
+    read_by: Option<Instant>,
 }
 
 /// A connection's place among the others, for as long as it is open.
@@ -99,7 +100,7 @@ impl Connections {
                 open.make_room();
             }
             open.next += 1;
-            open.by_id.insert(open.next, Connection { socket, silent_since: Some(Instant::now()) });
+            open.by_id.insert(open.next, Connection { socket, silent_since: Some(Instant::now()), read_by: None });
             open.next
         });
         Arc::new(Presence { id, all: self.clone() })
@@ -110,6 +111,8 @@ impl Connections {
             for connection in open.by_id.values() {
                 if connection.silent_since.is_some_and(|since| now.saturating_duration_since(since) > SILENCE) {
                     connection.shut("it does not send a request");
+                } else if connection.read_by.is_some_and(|until| now > until) {
+                    connection.shut("it does not read its answer");
                 }
             }
         });
@@ -170,79 +173,39 @@ fn room() -> usize {
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
-/// Middleware, the outermost: a connection is not silent while its request is served, until the last byte of
-/// the answer is taken.
-///
-/// # Errors
-/// Those of the wrapped service.
-pub async fn note_requests(
-    req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let presence = req.conn_data::<Arc<Presence>>().cloned();
-    let served = presence.map(Served::new);
-    let response = next.call(req).await?;
-    Ok(response.map_body(|_, body| Noted { body: Box::pin(body), _served: served }))
-}
-
-/// A request that is being served.
-struct Served(Arc<Presence>);
-
-impl Served {
-    fn new(presence: Arc<Presence>) -> Self {
-        presence.set(None);
-        Self(presence)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.0.set(Some(Instant::now()));
-    }
-}
-
 impl Presence {
     fn set(&self, silent_since: Option<Instant>) {
-        self.all.change(|open| {
-            if let Some(connection) = open.by_id.get_mut(&self.id) {
-                connection.silent_since = silent_since;
-            }
+        self.change(|connection| {
+            connection.silent_since = silent_since;
+            // The end of an answer is read, or the connection is silent.
+            connection.read_by = None;
         });
     }
-}
 
-/// A body whose request is served until it is sent.
-struct Noted<B> {
-    body: Pin<Box<B>>,
-    _served: Option<Served>,
-}
-
-impl<B: MessageBody> MessageBody for Noted<B> {
-    type Error = B::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
+    fn set_read_by(&self, until: Option<Instant>) {
+        self.change(|connection| connection.read_by = until);
     }
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        self.get_mut().body.as_mut().poll_next(cx)
+    fn change(&self, change: impl FnOnce(&mut Connection)) {
+        self.all.change(|open| open.by_id.get_mut(&self.id).map_or((), change));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::served::Served;
     use super::*;
     use std::io::{ErrorKind, Read as _};
     use std::net::TcpListener;
 
     /// Both ends of a connection.
-    fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
+    pub(super) fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.set_nonblocking(true).unwrap();
         (client, listener.accept().unwrap().0)
     }
 
-    fn is_open(client: &mut TcpStream) -> bool {
+    pub(super) fn is_open(client: &mut TcpStream) -> bool {
         matches!(client.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 

@@ -8,6 +8,7 @@ pub mod conditional;
 pub mod connections;
 pub mod form;
 pub mod middleware;
+mod pace;
 pub mod params;
 pub mod problem;
 pub mod reply;
