@@ -21,5 +21,6 @@ mod reconciling;
 mod schema;
 mod secrets;
 mod startup;
+mod stripe;
 mod support;
 mod topologies;

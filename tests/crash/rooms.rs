@@ -20,10 +20,11 @@ const ROOMS: [&str; 9] = [
 ];
 
 /// Files in a room that have no points, and why.
-const LEFT_OUT: [(&str, &str); 12] = [
+const LEFT_OUT: [(&str, &str); 13] = [
     ("modules/order/src/service/read.rs", "shows orders"),
     ("modules/order/src/service/repair.rs", "does what an operator asks for, by calling functions with points"),
     ("modules/payment/src/service/access.rs", "says who may see a payment"),
+    ("modules/payment/src/service/by_hand.rs", "does what an operator asks for, by calling functions with points"),
     ("modules/payment/src/service/drift.rs", "compares with the gateway, and changes nothing"),
     ("modules/payment/src/service/lists.rs", "shows payments"),
     ("modules/payment/src/service/repair.rs", "does what an operator asks for, by calling functions with points"),

@@ -1,4 +1,5 @@
-//! The clock of the shop's machine jumps, an hour forwards and an hour backwards, while PostgreSQL's does not.
+//! The clock of the shop's machine jumps, an hour forwards and an hour backwards, or more than a day, while
+//! PostgreSQL's does not.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -137,4 +138,54 @@ async fn it_jumps_an_hour_forwards_and_back() {
     assert_eq!((ids.len(), orders.len()), (tally.orders.len(), tally.orders.len()), "a page repeats or skips");
     let placed: Vec<&str> = orders.iter().map(|order| order["placed_at"].as_str().unwrap()).collect();
     assert!(placed.is_sorted_by(|a, b| a >= b), "{placed:?}");
+}
+
+/// Clients repeat their requests for a day by their own clocks, whatever that of a process says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_ahead_no_key_is_forgotten() {
+    let _slot = slot().await;
+    let folder = Folder::new();
+    let clock = Clock::new(&folder.0);
+    let plan = Plan { environment: clock.environment(), ..Plan::of(Topology::combined()) };
+    let mut deployment = Deployment::start(plan).await;
+    let shop = &deployment.shop;
+    let admin = shop.admin().await;
+    let shirt = shop.product(&admin, "Linen Shirt", 4_900, 3).await;
+    let order = shop.guest_order(&shirt, 1, Some("pm_card_visa")).await;
+    let refunds = format!("/api/v1/payments/{}/refunds", id(&order["payment"]));
+    let headers = [("authorization", admin.as_str()), ("idempotency-key", "refund")];
+    let body = json!({"amount": {"amount": 1_000, "currency": "USD"}});
+    let first = shop.send("POST", &refunds, &headers, Some(body.clone())).await.expect(201);
+
+    let owner = shop.db.owner().await;
+    // One whose answer was never written down.
+    owner.execute("UPDATE orders.idempotency_keys SET status = NULL, body = NULL", &[]).await.unwrap();
+    let keys = async || -> i64 {
+        let keys =
+            "SELECT (SELECT count(*) FROM payments.idempotency_keys) + (SELECT count(*) FROM orders.idempotency_keys)";
+        owner.query_one(keys, &[]).await.unwrap().get(0)
+    };
+    let before = keys().await;
+    // It comes back a day ahead, and sweeps at once.
+    deployment.processes[0].kill();
+    owner.batch_execute("DELETE FROM payments.leases; DELETE FROM orders.leases").await.unwrap();
+    clock.write(25 * HOUR);
+    deployment.processes[0].start();
+    deployment.processes[0].wait_until_ready().await;
+    clock.set(&deployment, 25 * HOUR).await;
+    let shop = &deployment.shop;
+    for schema in ["payments", "orders"] {
+        let swept = format!(
+            "SELECT 1 WHERE $1 = '' AND NOT EXISTS (SELECT FROM {schema}.leases \
+             WHERE name = 'platform.sweep' AND until > now() + interval '31 seconds')"
+        );
+        shop.until_none(&swept, "").await;
+    }
+    assert!(before >= 2 && keys().await == before, "a wrong clock forgets keys");
+    clock.set(&deployment, 0).await;
+    let again = shop.send("POST", &refunds, &headers, Some(body)).await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.expect(201)["id"], first["id"]);
+    let twice = owner.query("SELECT 1 FROM payments.transactions WHERE kind = 'refund'", &[]).await.unwrap();
+    assert_eq!(twice.len(), 1);
 }

@@ -78,19 +78,29 @@ async fn a_byte_a_second_is_not_waited_for() {
          x-cart-token: {token}\r\nidempotency-key: one\r\n\r\n",
         body.len()
     );
+    // What is taken in while it comes has a thread besides.
+    let admin = shop.admin().await;
+    let file = "Handle,Title,Variant Price\nslow-shirt,Slow Shirt,1.00\n".repeat(2);
+    let of_import = format!(
+        "POST /api/v1/products/import HTTP/1.1\r\nhost: shop\r\ncontent-type: text/csv\r\ncontent-length: {}\r\n\
+         authorization: {admin}\r\n\r\n",
+        file.len()
+    );
+    let imports = join_all((0..20).map(|_| dribble(port, of_import.as_bytes(), false, file.as_bytes())));
     let first_heads = join_all((0..20).map(|_| dribble(port, b"", false, head)));
     // actix times the first head of a connection only.
     let later_heads = join_all((0..20).map(|_| dribble(port, head, true, head)));
     let one_byte_more = join_all((0..20).map(|_| dribble(port, head, true, b"G")));
     let bodies = join_all((0..20).map(|_| dribble(port, of_order.as_bytes(), false, body.as_bytes())));
     let others = slowest(shop, SHOWN_OUT);
-    let (first_heads, later_heads, one_byte_more, bodies, others) =
-        futures::join!(first_heads, later_heads, one_byte_more, bodies, others);
+    let (first_heads, later_heads, one_byte_more, bodies, imports, others) =
+        futures::join!(first_heads, later_heads, one_byte_more, bodies, imports, others);
     for (what, all, status) in [
         ("a first head", first_heads, "HTTP/1.1 408"),
         ("a later head", later_heads, ""),
         ("a head that stops", one_byte_more, ""),
         ("a body", bodies, "HTTP/1.1 408"),
+        ("an import", imports, "HTTP/1.1 408"),
     ] {
         for Dribbled { told, took } in all {
             assert!(took < SHOWN_OUT, "{what} is waited for {took:?}");

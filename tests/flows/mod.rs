@@ -15,7 +15,7 @@ mod catalogue_files;
 mod conditional;
 mod journey;
 mod lifecycle;
-mod payments;
+pub mod payments;
 mod process;
 mod races;
 mod races_crossed;

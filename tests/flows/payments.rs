@@ -8,7 +8,8 @@ use crate::support::{Answer, Shop, id, is_problem};
 
 const SECRET: &str = "whsec_sandbox";
 
-async fn webhook(shop: &Shop, secret: &str, event: &Value) -> Answer {
+/// The gateway tells something, signed with a secret.
+pub async fn webhook(shop: &Shop, secret: &str, event: &Value) -> Answer {
     let body = event.to_string();
     let signature = signature::sign(secret, Utc::now().timestamp(), &body);
     let headers = [("sandbox-signature", signature.as_str()), ("content-type", "application/json")];

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::slot;
+use crate::flows::payments::webhook;
 use crate::support::{Deployment, Events, Plan, Topology, address, id};
 
 /// An event, a listener that takes it, and what is done to see it arrive.
@@ -18,7 +19,7 @@ struct Case {
     run: for<'a> fn(&'a mut Deployment) -> BoxFuture<'a, ()>,
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     Case { event: "user.deleted.v1", listener: "cart.forget_customer", run: |d| Box::pin(account_and_cart(d)) },
     Case { event: "user.deleted.v1", listener: "order.forget_customer", run: |d| Box::pin(account_and_orders(d)) },
     Case {
@@ -31,6 +32,7 @@ const CASES: [Case; 11] = [
         listener: "order.settle",
         run: |d| Box::pin(payment_and_order(d, "authorized")),
     },
+    Case { event: "payment.cancelled.v1", listener: "order.voided", run: |d| Box::pin(hold_gone_and_order(d)) },
     Case { event: "order.placed.v1", listener: "order.finish", run: |d| Box::pin(placed_and_finished(d)) },
     Case { event: "order.cancelled.v1", listener: "order.undo", run: |d| Box::pin(cancelled_and_undone(d)) },
     Case { event: "order.lines_cancelled.v1", listener: "order.take_back", run: |d| Box::pin(lines_and_take_back(d)) },
@@ -72,7 +74,8 @@ async fn none_is_lost_by_sns() {
 
 async fn none_is_lost(events: Events) {
     let _slot = slot().await;
-    let manual = |case: &Case| ["payment.authorized.v1", "payment.released.v1"].contains(&case.event);
+    let manual =
+        |case: &Case| ["payment.authorized.v1", "payment.cancelled.v1", "payment.released.v1"].contains(&case.event);
     for (arguments, wanted) in [(vec![], false), (vec!["--payment-capture", "manual"], true)] {
         let mut deployment = Deployment::start(Plan { events, arguments, ..Plan::of(Topology::five()) }).await;
         deployment.admin().await;
@@ -285,4 +288,33 @@ async fn released_and_order(deployment: &mut Deployment) {
     );
     deployment.until(&path, &token, |order| order["refunds"][0]["status"] == "succeeded").await;
     deployment.until(&format!("/api/v1/variants/{shirt}"), &[], |variant| variant["available"] == 9).await;
+}
+
+/// The gateway lets a hold go by itself: the order is not sent.
+async fn hold_gone_and_order(deployment: &mut Deployment) {
+    let (order, path, shirt) = three_shirts(deployment, "pm_card_visa").await;
+    let token = [("x-order-token", order["token"].as_str().unwrap())];
+    let payment = id(&order["payment"]);
+    deployment.until(&path, &token, |order| order["status"] == "paid").await;
+    let charge = "SELECT reference FROM payments.sandbox_charges WHERE payment_id::text = $1";
+    let charge: String = deployment.db.owner().await.query_one(charge, &[&payment]).await.unwrap().get(0);
+    let event = json!({
+        "id": deployment.unique("evt"), "type": "payment_intent.canceled",
+        "data": {"object": {"id": charge, "amount": 14_700, "metadata": {"payment_id": payment}}},
+    });
+    through_a_crash(deployment, (Module::Payment, Module::Order), async |deployment| {
+        // The gateway's own books say the same.
+        let gone = "UPDATE payments.sandbox_charges SET status = 'cancelled' WHERE reference = $1";
+        deployment.db.owner().await.execute(gone, &[&charge]).await.unwrap();
+        let told = webhook(deployment, "whsec_sandbox", &event).await;
+        assert_eq!(told.status, 200, "{}", told.text);
+    })
+    .await;
+    let cancelled = deployment.until(&path, &token, |order| order["status"] == "cancelled").await;
+    assert_eq!(cancelled["cancel_reason"], "payment_voided");
+    deployment.until(&format!("/api/v1/variants/{shirt}"), &[], |variant| variant["available"] == 10).await;
+    let (admin, shipped) = (deployment.admin().await, Some(json!({"to": "shipped"})));
+    let staff = [("authorization", admin.as_str())];
+    let refused = deployment.send("POST", &format!("{path}/transitions"), &staff, shipped).await;
+    assert_eq!((refused.status, refused.body["code"].as_str()), (409, Some("invalid_transition")));
 }

@@ -3,7 +3,7 @@
 //! The key's row is written by the module in the transaction of the effect ([`record`]), so there is
 //! never an effect without its key. The answer is added when it is known. A row without an answer
 //! means that the first request still runs, or that its process died: after [`LEASE`] the work is
-//! resumed with the id that the first attempt recorded. The work runs in a task of its own, which
+//! resumed with the id that the first attempt recorded, also when that was more than a day ago. The work runs in a task of its own, which
 //! outlives the request ([`crate::tasks`]), so a client that hangs up does not leave it half done.
 
 use std::collections::HashSet;
@@ -216,7 +216,8 @@ pub async fn record(
         "INSERT INTO idempotency_keys (caller, key, operation, request_hash, resource_id) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (caller, key) DO UPDATE SET operation = excluded.operation, request_hash = excluded.request_hash, \
              resource_id = excluded.resource_id, status = NULL, body = NULL, location = NULL, created_at = now() \
-         WHERE idempotency_keys.created_at <= now() - interval '24 hours' \
+         WHERE (idempotency_keys.status IS NOT NULL \
+                AND idempotency_keys.created_at <= now() - interval '24 hours') \
             OR ($6 AND idempotency_keys.status IS NULL AND idempotency_keys.resource_id = $5 \
                 AND idempotency_keys.request_hash = $4)",
     )
@@ -239,7 +240,8 @@ async fn look_up(db: &Db, claim: &Claim) -> Result<Seen, Fault> {
     let select = diesel::sql_query(
         "SELECT operation, request_hash, resource_id, status, body, location, \
              created_at > now() - $3 * interval '1 second' AS leased \
-         FROM idempotency_keys WHERE caller = $1 AND key = $2 AND created_at > now() - interval '24 hours'",
+         FROM idempotency_keys WHERE caller = $1 AND key = $2 \
+             AND (status IS NULL OR created_at > now() - interval '24 hours')",
     )
     .bind::<Text, _>(&claim.caller)
     .bind::<Text, _>(&claim.key)
