@@ -99,7 +99,7 @@ const PLANTS: [Plant; 11] = [
                  RETURNING s.charge_reference), \
               c AS (UPDATE payments.sandbox_charges c SET refunded_minor = refunded_minor - 100 FROM s \
                  WHERE c.reference = s.charge_reference), \
-              t AS (UPDATE payments.transactions t SET status = 'failed', settled_at = now() - interval '20 minutes' \
+              t AS (UPDATE payments.transactions t SET status = 'failed', created_at = now() - interval '20 minutes' \
                  FROM r WHERE t.id = r.id \
                  RETURNING t.payment_id) \
               UPDATE payments.payments p SET refunded_minor = refunded_minor - 100 FROM t WHERE p.id = t.payment_id",

@@ -37,7 +37,7 @@ impl Identity for Issuer {
         }
         let listed = self.listed.lock().unwrap().clone();
         // As another process would refuse this one; no person must see it.
-        let listed = listed.ok_or_else(|| Fault::unauthenticated("service_token", "Who are you?"))?;
+        let listed = listed.ok_or_else(|| Fault::unauthenticated("invalid_token", "Who are you?"))?;
         Ok(listed.into_iter().map(|kid| PublicKey { kid: kid.to_owned(), x: "A".repeat(43) }).collect())
     }
 
