@@ -76,7 +76,7 @@ scenarios! {
     payments::silence_then_confirm(Automatic, orders::unpaid, orders::PAID),
     payments::silence_then_insist(Automatic, orders::unpaid, orders::PAID),
     payments::cancel_what_was_collected(Manual, orders::paid, orders::REFUNDED),
-    payments::capture_refused(Manual, orders::paid, orders::HELD),
+    payments::capture_refused(Manual, orders::paid, orders::LET_GO),
     payments::capture_part(Manual, orders::paid, payments::COLLECTED_IN_PART),
     payments::refund_part(Automatic, orders::paid, payments::REFUNDED_IN_PART),
     payments::refund_refused(Automatic, payments::paid_for_good, orders::PAID),

@@ -104,11 +104,13 @@ pub async fn capture_part(patient: &Patient, case: &Case) {
     assert_eq!(captured.status, 200, "{}", captured.body);
 }
 
-/// What was held is gone at the gateway.
+/// What was held is gone at the gateway, which the shop finds out by this: nothing leaves the house for it.
 pub async fn capture_refused(patient: &Patient, case: &Case) {
     at_the_gateway(patient, case, "status = 'cancelled'").await;
     let refused = move_money(patient, case, "capture").await;
     assert!(refused.status >= 400, "{} {}", refused.status, refused.body);
+    let cancelled = "SELECT 1 FROM orders.orders WHERE payment_id::text = $1 AND status = 'cancelled'";
+    patient.until(cancelled, case.payment()).await;
 }
 
 /// It was collected meanwhile, so that it cannot be let go: it is refunded.

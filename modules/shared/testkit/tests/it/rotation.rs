@@ -137,6 +137,8 @@ async fn a_password_changes_under_load() {
     let db = Db::new("payments", &server.config("app:first")).unwrap();
     let load = Load::on(&db);
     load.goes_on().await;
+    // None may be on its way with the first password when that is no more.
+    server.until_sessions("app", |open| usize::try_from(open).unwrap() == ROOM).await;
     let pids = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'";
 
     server.owner.batch_execute("ALTER ROLE app PASSWORD 'second'").await.unwrap();
