@@ -19,7 +19,7 @@ const NEW_KEY: &str = "the new secret key of the shop";
 /// Waits until the process has taken so many changes in.
 pub async fn changes(process: &Process, count: f64) {
     let started = Instant::now();
-    while process.metric(&["eshopz_secrets_looks_total", "changed"]).await < count {
+    while process.metric(&["eshopz_secrets_looks_total", "\"changed\""]).await < count {
         assert!(started.elapsed() < Duration::from_secs(20), "no change seen: {}", process.said());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
