@@ -16,6 +16,7 @@ pub const UNREACHED: &[(&str, &str)] = &[
     ("order::service::checkout::OrderService::let_go#", LOST_RACE),
     ("order::service::checkout::OrderService::winner#2:", LOST_RACE),
     ("order::service::expire::OrderService::", LOST_RACE),
+    ("order::service::reverse::OrderService::ask_for_refund#2:", "a refund is refused while another is on its way"),
     ("order::service::reverse::OrderService::carry_out_all#3:", LOST_RACE),
     ("order::service::expire::each#", LOST_RACE),
     ("order::service::settle::OrderService::settle#7:", LOST_RACE),
