@@ -165,9 +165,6 @@ fn webhook_fault(error: WebhookError) -> Fault {
             Fault::malformed("invalid_signature", "The signature is missing, wrong or older than five minutes.")
         }
         WebhookError::Unreadable(message) => Fault::malformed("malformed_event", message),
-        WebhookError::Unavailable(message) => {
-            Fault::unavailable("The event cannot be taken now; send it again.", 5).caused_by(message)
-        }
     }
 }
 

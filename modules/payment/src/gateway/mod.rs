@@ -27,8 +27,7 @@ pub(crate) use webhook_secrets::WebhookSecrets;
 #[derive(Clone, Debug)]
 pub struct ChargeRequest {
     pub idempotency_key: Uuid,
-    /// A gateway may let go what still waits for the payer of the same payment; where it does not, and he
-    /// pays that after all, it is given back.
+    /// The gateway keeps it with the charge, so that what it tells of that names the payment.
     pub payment_id: PaymentId,
     pub amount: Money,
     /// The gateway's name of a method, `pm_…`. Card data never comes here.
@@ -193,9 +192,6 @@ pub enum WebhookError {
     Signature,
     #[error("the event cannot be read: {0}")]
     Unreadable(String),
-    /// For the moment; the gateway will send it again.
-    #[error("the event cannot be taken now: {0}")]
-    Unavailable(String),
 }
 
 /// A payment gateway.
