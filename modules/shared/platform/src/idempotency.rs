@@ -3,8 +3,9 @@
 //! The key's row is written by the module in the transaction of the effect ([`record`]), so there is
 //! never an effect without its key. The answer is added when it is known. A row without an answer
 //! means that the first request still runs, or that its process died: after [`LEASE`] the work is
-//! resumed with the id that the first attempt recorded, also when that was more than a day ago. The work runs in a task of its own, which
-//! outlives the request ([`crate::tasks`]), so a client that hangs up does not leave it half done.
+//! resumed with the id that the first attempt recorded, also when that was more than a day ago. The work
+//! runs in a task of its own, which outlives the request ([`crate::tasks`]), so a client that hangs up does
+//! not leave it half done.
 
 use std::collections::HashSet;
 use std::future::{Future, Ready, ready};
