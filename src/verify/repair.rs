@@ -6,10 +6,9 @@
 
 use diesel::sql_types::{Nullable, Text, Uuid as SqlUuid};
 use diesel::{OptionalExtension as _, QueryableByName, sql_query};
-use diesel_async::RunQueryDsl as _;
 use eshopz_kernel::{EventId, Fault, OrderId, VariantId};
 use eshopz_platform::books::Finding;
-use eshopz_platform::db::{Db, StoreError};
+use eshopz_platform::db::{Db, Single as _, StoreError};
 use eshopz_platform::events::{Subscriptions, lost};
 use uuid::Uuid;
 
@@ -143,7 +142,7 @@ async fn note_redelivery(shop: &Shop, db: &Db, event: EventId) -> Result<(), Fau
         let mut conn = db.conn().await?;
         sql_query("SELECT name, (payload ->> 'order_id')::uuid AS order_id FROM outbox WHERE id = $1")
             .bind::<SqlUuid, _>(event.uuid())
-            .get_result(&mut conn)
+            .single(&mut conn)
             .await
             .optional()
             .map_err(StoreError::from)?

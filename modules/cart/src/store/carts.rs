@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -31,7 +32,7 @@ pub struct NewCart {
 
 /// Makes a guest's cart.
 pub async fn insert(conn: &mut AsyncPgConnection, new: &NewCart) -> QueryResult<Cart> {
-    diesel::insert_into(carts::table).values(new).returning(Cart::as_returning()).get_result(conn).await
+    diesel::insert_into(carts::table).values(new).returning(Cart::as_returning()).single(conn).await
 }
 
 /// Makes a customer's cart; if there is an open one already, that is the answer.
@@ -43,7 +44,7 @@ pub async fn insert_or_get_open(conn: &mut AsyncPgConnection, new: &NewCart) -> 
         .do_update()
         .set(carts::currency.eq(carts::currency))
         .returning(Cart::as_returning())
-        .get_result(conn)
+        .single(conn)
         .await
 }
 
@@ -89,7 +90,7 @@ pub async fn touch(conn: &mut AsyncPgConnection, id: Uuid, expires_at: DateTime<
             carts::expires_at.eq(expires_at),
         ))
         .returning(Cart::as_returning())
-        .get_result(conn)
+        .single(conn)
         .await
         .optional()
 }

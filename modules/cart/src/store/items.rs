@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -24,7 +25,7 @@ pub async fn of_cart(conn: &mut AsyncPgConnection, cart: Uuid) -> QueryResult<Ve
 
 /// How many lines a cart has.
 pub async fn count(conn: &mut AsyncPgConnection, cart: Uuid) -> QueryResult<i64> {
-    cart_items::table.filter(cart_items::cart_id.eq(cart)).count().get_result(conn).await
+    cart_items::table.filter(cart_items::cart_id.eq(cart)).count().single(conn).await
 }
 
 /// Adds a line, or its quantity to the line of that variant, which then has the new copy of it.

@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Double, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -28,7 +29,7 @@ pub struct Position {
 
 /// The database's time, which is one for all processes: by it orders are placed and become too old.
 pub async fn clock(conn: &mut AsyncPgConnection) -> QueryResult<DateTime<Utc>> {
-    diesel::select(now.into_sql::<Timestamptz>()).get_result(conn).await
+    diesel::select(now.into_sql::<Timestamptz>()).single(conn).await
 }
 
 /// Something that a job is to go on with.

@@ -7,6 +7,7 @@ use diesel::sql_query;
 use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::{CartId, OrderId, UserId};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 
 use super::{NewOrder, OrderRow, StatusChange};
@@ -19,7 +20,7 @@ pub async fn insert(conn: &mut AsyncPgConnection, order: &NewOrder) -> QueryResu
         .values((order, orders::placed_at.eq(now), orders::updated_at.eq(now)))
         .on_conflict_do_nothing()
         .returning(OrderRow::as_returning())
-        .get_result(conn)
+        .single(conn)
         .await
         .optional()
 }
@@ -74,7 +75,7 @@ pub async fn change(conn: &mut AsyncPgConnection, id: OrderId, change: &StatusCh
             orders::try_at.eq(None::<DateTime<Utc>>),
         ))
         .returning(OrderRow::as_returning())
-        .get_result(conn)
+        .single(conn)
         .await
 }
 
@@ -87,7 +88,7 @@ pub async fn touch(conn: &mut AsyncPgConnection, id: OrderId, worth: i64, at: Da
             orders::reversed_minor.eq(orders::reversed_minor + worth),
         ))
         .returning(OrderRow::as_returning())
-        .get_result(conn)
+        .single(conn)
         .await
 }
 

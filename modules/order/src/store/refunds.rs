@@ -6,6 +6,7 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::OrderId;
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -135,7 +136,7 @@ pub async fn others_are_pending(conn: &mut AsyncPgConnection, order: OrderId, bu
         .filter(refunds::order_id.eq(order.uuid()))
         .filter(refunds::id.ne(but))
         .filter(refunds::status.eq("pending"));
-    diesel::select(diesel::dsl::exists(others)).get_result(conn).await
+    diesel::select(diesel::dsl::exists(others)).single(conn).await
 }
 
 /// Whether all that an order costs has gone back, or is about to: of a hold nothing was left.
@@ -149,7 +150,7 @@ pub async fn is_given_back(conn: &mut AsyncPgConnection, order: OrderId) -> Quer
         "SELECT total_minor <= (SELECT coalesce(sum(amount_minor), 0) FROM order_refunds \
             WHERE order_id = o.id AND status <> 'failed') AS is_all FROM orders o WHERE id = $1",
     );
-    let all: All = prepared(given.bind::<SqlUuid, _>(order.uuid())).get_result(conn).await?;
+    let all: All = prepared(given.bind::<SqlUuid, _>(order.uuid())).single(conn).await?;
     Ok(all.is_all)
 }
 
@@ -169,6 +170,6 @@ pub async fn owed(conn: &mut AsyncPgConnection, order: OrderId, part: Uuid) -> Q
                   OR EXISTS (SELECT FROM order_reversals r WHERE r.id = coalesce(f.part_id, f.id)))))::bigint AS minor",
     );
     let owed = owed.bind::<SqlUuid, _>(order.uuid()).bind::<SqlUuid, _>(part);
-    let owed: Owed = prepared(owed).get_result(conn).await?;
+    let owed: Owed = prepared(owed).single(conn).await?;
     Ok(owed.minor)
 }

@@ -6,6 +6,7 @@ use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::OrderId;
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -98,7 +99,7 @@ pub async fn insert_reversal(
             reversals::updated_at.eq(new.at),
         ))
         .returning(ReversalRow::as_returning())
-        .get_result(conn)
+        .single(conn)
         .await?;
     let rows: Vec<_> = wanted
         .iter()
@@ -115,7 +116,7 @@ pub async fn decide(conn: &mut AsyncPgConnection, id: Uuid, decision: &Decision)
     diesel::update(reversals::table.find(id))
         .set((decision, reversals::version.eq(reversals::version + 1)))
         .returning(ReversalRow::as_returning())
-        .get_result(conn)
+        .single(conn)
         .await
 }
 

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Double, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use serde_json::Value;
 use uuid::Uuid;
@@ -137,7 +138,7 @@ impl<'a> NewMovement<'a> {
 
 /// Writes a row.
 pub async fn insert(conn: &mut AsyncPgConnection, new: &NewMovement<'_>) -> QueryResult<Movement> {
-    diesel::insert_into(transactions::table).values(new).returning(Movement::as_returning()).get_result(conn).await
+    diesel::insert_into(transactions::table).values(new).returning(Movement::as_returning()).single(conn).await
 }
 
 /// A row.
@@ -201,7 +202,7 @@ pub async fn refunded(conn: &mut AsyncPgConnection, payment: Uuid) -> QueryResul
         )
         .bind::<SqlUuid, _>(payment),
     )
-    .get_result(conn)
+    .single(conn)
     .await?;
     Ok(row.total)
 }
@@ -228,7 +229,7 @@ pub async fn has_failed_within(
         .bind::<Text, _>(kind)
         .bind::<Double, _>(time.as_secs_f64()),
     )
-    .get_result(conn)
+    .single(conn)
     .await?;
     Ok(row.found)
 }

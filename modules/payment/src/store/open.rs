@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -176,7 +177,7 @@ struct Clock {
 
 /// The database's time.
 pub async fn clock(conn: &mut AsyncPgConnection) -> QueryResult<DateTime<Utc>> {
-    let clock: Clock = sql_query("SELECT now() AS now").get_result(conn).await?;
+    let clock: Clock = sql_query("SELECT now() AS now").single(conn).await?;
     Ok(clock.now)
 }
 
@@ -196,7 +197,7 @@ pub async fn sought(conn: &mut AsyncPgConnection, attempt: Uuid) -> QueryResult<
         sql_query("SELECT gateway_reference AS reference, created_at, now() AS now FROM transactions WHERE id = $1")
             .bind::<SqlUuid, _>(attempt),
     )
-    .get_result(conn)
+    .single(conn)
     .await
     .optional()?;
     Ok(aged.map(|row| Sought {

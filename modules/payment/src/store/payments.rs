@@ -9,6 +9,7 @@ use diesel::sql_types::{BigInt, Double, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::{Currency, Money};
 use eshopz_payment_api::{CreatePayment, PaymentStatus, PaymentSummary};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use serde_json::Value;
 use uuid::Uuid;
@@ -173,7 +174,7 @@ pub async fn abandoned_attempt(conn: &mut AsyncPgConnection, id: Uuid, wait: Dur
         .bind::<SqlUuid, _>(id)
         .bind::<Double, _>(wait.as_secs_f64()),
     )
-    .get_result(conn)
+    .single(conn)
     .await
     .optional()?;
     Ok(found.map(|found| found.id))
@@ -216,7 +217,7 @@ pub async fn reserve_refund(conn: &mut AsyncPgConnection, id: Uuid, amount: i64)
         payments::updated_at.eq(diesel::dsl::now),
     ))
     .returning(Payment::as_returning())
-    .get_result(conn)
+    .single(conn)
     .await
     .optional()
 }

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -32,7 +33,7 @@ pub async fn insert(
         ))
         .on_conflict_do_nothing()
         .returning(webhook_events::id)
-        .get_result(conn)
+        .single(conn)
         .await
         .optional()
 }
@@ -76,7 +77,7 @@ pub async fn lock_unapplied(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResu
 /// Whether an event was applied.
 pub async fn is_applied(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<bool> {
     let found = webhook_events::table.find(id).filter(webhook_events::applied_at.is_not_null());
-    diesel::select(diesel::dsl::exists(found)).get_result(conn).await
+    diesel::select(diesel::dsl::exists(found)).single(conn).await
 }
 
 /// Marks an event as applied.
@@ -146,7 +147,7 @@ pub async fn parked_for(
 
 /// How many events wait.
 pub async fn waiting(conn: &mut AsyncPgConnection) -> QueryResult<i64> {
-    webhook_events::table.filter(webhook_events::applied_at.is_null()).count().get_result(conn).await
+    webhook_events::table.filter(webhook_events::applied_at.is_null()).count().single(conn).await
 }
 
 /// Removes events that were applied before `before`, some at a time.

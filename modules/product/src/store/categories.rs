@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -59,13 +60,13 @@ pub async fn list(
 
 /// A category by its slug.
 pub async fn by_slug(conn: &mut AsyncPgConnection, slug: &str) -> QueryResult<Option<Category>> {
-    prepared(sql_query(format!("{SELECT} WHERE c.slug = $1")).bind::<Text, _>(slug)).get_result(conn).await.optional()
+    prepared(sql_query(format!("{SELECT} WHERE c.slug = $1")).bind::<Text, _>(slug)).single(conn).await.optional()
 }
 
 /// The same, locked until the end of the transaction.
 pub async fn lock(conn: &mut AsyncPgConnection, slug: &str) -> QueryResult<Option<Category>> {
     prepared(sql_query(format!("{SELECT} WHERE c.slug = $1 FOR UPDATE OF c")).bind::<Text, _>(slug))
-        .get_result(conn)
+        .single(conn)
         .await
         .optional()
 }
@@ -127,7 +128,7 @@ pub async fn is_at_or_above(conn: &mut AsyncPgConnection, id: Uuid, node: Uuid) 
         .bind::<SqlUuid, _>(id)
         .bind::<SqlUuid, _>(node),
     )
-    .get_result(conn)
+    .single(conn)
     .await?;
     Ok(found.found)
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Float, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -204,11 +205,7 @@ async fn oldest_judged(
     let mut binds = Binds::default();
     let window = window(selection, search, edge, &mut binds);
     let last = WINDOW - 1;
-    binds
-        .apply(format!("SELECT p.created_at, p.id FROM {window} OFFSET {last} LIMIT 1"))
-        .get_result(conn)
-        .await
-        .optional()
+    binds.apply(format!("SELECT p.created_at, p.id FROM {window} OFFSET {last} LIMIT 1")).single(conn).await.optional()
 }
 
 /// The condition of being after a place.

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -66,7 +67,7 @@ pub async fn by_id(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option
         ))
         .bind::<SqlUuid, _>(id),
     )
-    .get_result(conn)
+    .single(conn)
     .await
     .optional()
 }
@@ -80,7 +81,7 @@ pub async fn by_handle(conn: &mut AsyncPgConnection, handle: &str) -> QueryResul
         ))
         .bind::<Text, _>(handle),
     )
-    .get_result(conn)
+    .single(conn)
     .await
     .optional()
 }
@@ -138,7 +139,7 @@ pub async fn last_suffix(conn: &mut AsyncPgConnection, base: &str) -> QueryResul
         )
         .bind::<Text, _>(base),
     )
-    .get_result(conn)
+    .single(conn)
     .await?;
     Ok(last.number)
 }

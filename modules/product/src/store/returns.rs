@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Bool, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use crate::schema::reservation_returns as returns;
 /// Whether this giving back was done before.
 pub async fn is_done(conn: &mut AsyncPgConnection, order: Uuid, id: Uuid) -> QueryResult<bool> {
     diesel::select(exists(returns::table.filter(returns::order_id.eq(order)).filter(returns::id.eq(id))))
-        .get_result(conn)
+        .single(conn)
         .await
 }
 

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -98,7 +99,7 @@ pub async fn by_id(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option
         ))
         .bind::<SqlUuid, _>(id),
     )
-    .get_result(conn)
+    .single(conn)
     .await
     .optional()
 }
@@ -112,7 +113,7 @@ pub async fn lock(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<
         ))
         .bind::<SqlUuid, _>(id),
     )
-    .get_result(conn)
+    .single(conn)
     .await
     .optional()
 }

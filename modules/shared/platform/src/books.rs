@@ -9,6 +9,8 @@ use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use serde::Serialize;
 
+use crate::db::Single as _;
+
 /// So many findings of one rule are told at once; a shop that is all wrong does not fit into memory.
 const MOST_FINDINGS: usize = 10_000;
 
@@ -71,7 +73,7 @@ impl Report {
         (table, broken): (&str, &str),
     ) -> QueryResult<()> {
         about_to_check();
-        let count: Count = sql_query(format!("SELECT count(*) AS rows FROM {table}")).get_result(conn).await?;
+        let count: Count = sql_query(format!("SELECT count(*) AS rows FROM {table}")).single(conn).await?;
         let some = some_of(broken);
         let broken: Vec<Broken> = sql_query(some).load(conn).await?;
         self.checked.push((module, check, count.rows));

@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::context;
-use crate::db::{Db, StoreError};
+use crate::db::{Db, Single as _, StoreError};
 use crate::http::{Answer, HttpFault, Reply};
 use crate::prepared::prepared;
 
@@ -247,7 +247,7 @@ async fn look_up(db: &Db, claim: &Claim) -> Result<Seen, Fault> {
     .bind::<Text, _>(&claim.caller)
     .bind::<Text, _>(&claim.key)
     .bind::<BigInt, _>(LEASE);
-    let row: Option<Row> = prepared(select).get_result(&mut conn).await.optional().map_err(StoreError::from)?;
+    let row: Option<Row> = prepared(select).single(&mut conn).await.optional().map_err(StoreError::from)?;
     let Some(row) = row else { return Ok(Seen::New) };
     if row.operation != claim.operation || row.request_hash != claim.request_hash {
         return Err(Fault::invalid(

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use uuid::Uuid;
 
-use crate::db::{Db, StoreError};
+use crate::db::{Db, Single as _, StoreError};
 use crate::prepared::prepared;
 
 /// How long a job is ours without a sign of life.
@@ -182,7 +182,7 @@ impl Periodic {
             )
             .bind::<Text, _>(self.name),
         )
-        .get_result(&mut conn)
+        .single(&mut conn)
         .await
         .optional()?;
         let seconds = left.map_or(0.0, |left| left.seconds);

@@ -3,9 +3,8 @@
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
-use diesel_async::RunQueryDsl as _;
 
-use crate::db::{Db, StoreError};
+use crate::db::{Db, Single as _, StoreError};
 
 #[derive(QueryableByName)]
 struct Row {
@@ -20,6 +19,6 @@ struct Row {
 /// When the database cannot be reached, or is not migrated.
 pub async fn read(db: &Db) -> Result<String, StoreError> {
     let mut conn = db.conn().await?;
-    let row: Row = diesel::sql_query("SELECT secret FROM service.secrets").get_result(&mut conn).await?;
+    let row: Row = diesel::sql_query("SELECT secret FROM service.secrets").single(&mut conn).await?;
     Ok(row.secret)
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{count_star, now};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use uuid::Uuid;
 
 use crate::schema::addresses;
@@ -58,7 +59,7 @@ pub struct AddressChange {
 }
 
 pub async fn insert(conn: &mut AsyncPgConnection, address: &NewAddress) -> QueryResult<Address> {
-    diesel::insert_into(addresses::table).values(address).returning(Address::as_returning()).get_result(conn).await
+    diesel::insert_into(addresses::table).values(address).returning(Address::as_returning()).single(conn).await
 }
 
 pub async fn of(conn: &mut AsyncPgConnection, user_id: Uuid, id: Uuid) -> QueryResult<Option<Address>> {
@@ -73,7 +74,7 @@ pub async fn of(conn: &mut AsyncPgConnection, user_id: Uuid, id: Uuid) -> QueryR
 
 /// How many an account has.
 pub async fn count(conn: &mut AsyncPgConnection, user_id: Uuid) -> QueryResult<i64> {
-    addresses::table.filter(addresses::user_id.eq(user_id)).select(count_star()).get_result(conn).await
+    addresses::table.filter(addresses::user_id.eq(user_id)).select(count_star()).single(conn).await
 }
 
 /// An account's addresses, oldest first, those after `after`.
@@ -97,7 +98,7 @@ pub async fn change(conn: &mut AsyncPgConnection, id: Uuid, change: &AddressChan
     diesel::update(addresses::table.find(id))
         .set((change, addresses::version.eq(addresses::version + 1), addresses::updated_at.eq(now)))
         .returning(Address::as_returning())
-        .get_result(conn)
+        .single(conn)
         .await
 }
 

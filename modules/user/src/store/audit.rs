@@ -5,6 +5,7 @@ use diesel::result::QueryResult;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 
 /// A rule: its name, how many rows it is about, and which break it.
 pub struct Rule {
@@ -67,7 +68,7 @@ struct Count {
 
 impl Rule {
     pub async fn count(&self, conn: &mut AsyncPgConnection) -> QueryResult<i64> {
-        sql_query(self.count).get_result::<Count>(conn).await.map(|count| count.n)
+        sql_query(self.count).single::<Count>(conn).await.map(|count| count.n)
     }
 
     pub async fn broken(&self, conn: &mut AsyncPgConnection) -> QueryResult<Vec<Broken>> {

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Binary, Double, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 
 use crate::schema::signing_keys;
@@ -75,7 +76,7 @@ pub async fn insert(
         .values((key, signs_from.map(|at| signing_keys::signs_from.eq(at))))
         .on_conflict_do_nothing()
         .returning(signing_keys::signs_from)
-        .get_result(conn)
+        .single(conn)
         .await
         .optional()
 }
@@ -93,7 +94,7 @@ pub async fn retire(conn: &mut AsyncPgConnection, kid: &str, after: Duration) ->
     )
     .bind::<Double, _>(after.as_secs_f64())
     .bind::<Text, _>(kid);
-    query.get_result::<Retired>(conn).await.map(|row| row.retired_at)
+    query.single::<Retired>(conn).await.map(|row| row.retired_at)
 }
 
 /// Has a key sign now, and on.

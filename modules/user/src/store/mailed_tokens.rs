@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -55,7 +56,7 @@ pub async fn is_good(conn: &mut AsyncPgConnection, purpose: Purpose, hash: &[u8]
         .find(hash)
         .filter(mailed_tokens::purpose.eq(purpose.as_str()))
         .filter(mailed_tokens::expires_at.gt(now));
-    diesel::select(diesel::dsl::exists(found)).get_result(conn).await
+    diesel::select(diesel::dsl::exists(found)).single(conn).await
 }
 
 /// Uses a token up; gives the account that it was sent to, if it was good.
@@ -64,7 +65,7 @@ pub async fn take(conn: &mut AsyncPgConnection, purpose: Purpose, hash: &[u8]) -
         .filter(mailed_tokens::purpose.eq(purpose.as_str()))
         .filter(mailed_tokens::expires_at.gt(now))
         .returning(mailed_tokens::user_id)
-        .get_result(conn)
+        .single(conn)
         .await
         .optional()
 }

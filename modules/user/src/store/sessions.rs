@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -82,7 +83,7 @@ pub async fn lock_token(conn: &mut AsyncPgConnection, hash: &[u8]) -> QueryResul
          WHERE t.hash = $1 FOR UPDATE OF t, s",
     )
     .bind::<Binary, _>(hash);
-    prepared(query).get_result(conn).await.optional()
+    prepared(query).single(conn).await.optional()
 }
 
 /// Spends a token, gives the session another, and moves the session's end on.

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::Role;
+use eshopz_platform::db::Single as _;
 use uuid::Uuid;
 
 use crate::schema::users;
@@ -76,7 +77,7 @@ pub struct Filter {
 }
 
 pub async fn insert(conn: &mut AsyncPgConnection, user: &NewUser) -> QueryResult<User> {
-    diesel::insert_into(users::table).values(user).returning(User::as_returning()).get_result(conn).await
+    diesel::insert_into(users::table).values(user).returning(User::as_returning()).single(conn).await
 }
 
 pub async fn by_email(conn: &mut AsyncPgConnection, email: &str) -> QueryResult<Option<User>> {
@@ -109,7 +110,7 @@ pub async fn change_profile(conn: &mut AsyncPgConnection, id: Uuid, change: &Pro
     diesel::update(users::table.find(id))
         .set((change, users::version.eq(users::version + 1), users::updated_at.eq(now)))
         .returning(User::as_returning())
-        .get_result(conn)
+        .single(conn)
         .await
 }
 
@@ -144,7 +145,7 @@ pub async fn set_access(
             users::updated_at.eq(now),
         ))
         .returning(User::as_returning())
-        .get_result(conn)
+        .single(conn)
         .await
 }
 
@@ -179,7 +180,7 @@ pub async fn has_other_admin(conn: &mut AsyncPgConnection, id: Uuid) -> QueryRes
         .filter(users::disabled_at.is_null())
         .filter(users::deleted_at.is_null())
         .filter(users::id.ne(id));
-    diesel::select(exists(others)).get_result(conn).await
+    diesel::select(exists(others)).single(conn).await
 }
 
 pub async fn list(conn: &mut AsyncPgConnection, filter: &Filter) -> QueryResult<Vec<User>> {

@@ -6,6 +6,7 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use eshopz_kernel::Money;
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 
 use super::memory::SandboxCharge;
@@ -31,7 +32,7 @@ pub(super) async fn page(
 pub(super) async fn one(conn: &mut AsyncPgConnection, reference: &str) -> QueryResult<Option<GatewayCharge>> {
     let found: Option<SandboxCharge> =
         prepared(sql_query("SELECT * FROM sandbox_charges WHERE reference = $1").bind::<Text, _>(reference))
-            .get_result(conn)
+            .single(conn)
             .await
             .optional()?;
     Ok(found.map(listed))

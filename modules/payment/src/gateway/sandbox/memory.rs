@@ -6,6 +6,7 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::Currency;
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -83,7 +84,7 @@ fn new_reference(prefix: &str) -> String {
 /// The charge of an idempotency key.
 pub(super) async fn by_key(conn: &mut AsyncPgConnection, key: Uuid) -> QueryResult<Option<SandboxCharge>> {
     prepared(sql_query("SELECT * FROM sandbox_charges WHERE idempotency_key = $1").bind::<SqlUuid, _>(key))
-        .get_result(conn)
+        .single(conn)
         .await
         .optional()
 }
@@ -214,14 +215,14 @@ fn refuses_refunds(charge: &SandboxCharge) -> bool {
 
 async fn lock(conn: &mut AsyncPgConnection, reference: &str) -> QueryResult<Option<SandboxCharge>> {
     prepared(sql_query("SELECT * FROM sandbox_charges WHERE reference = $1 FOR UPDATE").bind::<Text, _>(reference))
-        .get_result(conn)
+        .single(conn)
         .await
         .optional()
 }
 
 async fn done_before(conn: &mut AsyncPgConnection, key: Uuid) -> QueryResult<Option<Done>> {
     prepared(sql_query("SELECT reference FROM sandbox_operations WHERE idempotency_key = $1").bind::<SqlUuid, _>(key))
-        .get_result(conn)
+        .single(conn)
         .await
         .optional()
 }

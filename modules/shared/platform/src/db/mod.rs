@@ -7,6 +7,7 @@
 mod error;
 mod pool;
 mod reader;
+mod single;
 
 use std::fmt;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio_postgres::config::Host;
 
 pub use error::{StoreError, violated_constraint};
 pub use pool::Conn;
+pub use single::Single;
 
 use crate::tasks::Tasks;
 use pool::Lane;

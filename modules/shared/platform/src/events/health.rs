@@ -4,9 +4,10 @@ use diesel::prelude::QueryableByName;
 use diesel::result::Error as DieselError;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Double};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::AsyncPgConnection;
 
 use crate::books::Report;
+use crate::db::Single as _;
 
 /// A module's backlog.
 #[derive(Clone, Copy, Debug, PartialEq, QueryableByName)]
@@ -36,7 +37,7 @@ pub async fn lag(conn: &mut AsyncPgConnection) -> Result<Lag, DieselError> {
                 greatest(0, coalesce(extract(epoch FROM now() - min(occurred_at)), 0))::float8 AS oldest_seconds, \
                 (SELECT count(*) FROM outbox_deliveries WHERE dead_at IS NOT NULL) AS dead FROM pending",
     )
-    .get_result(conn)
+    .single(conn)
     .await
 }
 

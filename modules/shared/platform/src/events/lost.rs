@@ -8,6 +8,7 @@ use eshopz_kernel::EventId;
 use uuid::Uuid;
 
 use super::Subscriptions;
+use crate::db::Single as _;
 
 #[derive(diesel::prelude::QueryableByName)]
 struct Locked {
@@ -29,7 +30,7 @@ pub async fn redeliver(
         // Locked first: a relay that ends a delivery at this moment counts it down before or after.
         let locked: Option<Locked> = sql_query("SELECT name FROM outbox WHERE id = $1 FOR NO KEY UPDATE")
             .bind::<SqlUuid, _>(event.uuid())
-            .get_result(conn)
+            .single(conn)
             .await
             .optional()?;
         match locked {

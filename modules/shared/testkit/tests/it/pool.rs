@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use diesel::prelude::QueryableByName;
+use diesel::sql_query;
+use diesel::sql_types::Integer;
 use diesel_async::{AsyncConnection as _, SimpleAsyncConnection as _};
-use eshopz_platform::db::{Db, StoreError};
+use eshopz_platform::db::{Db, Single as _, StoreError};
 use eshopz_testkit::db::TestDb;
 
 /// Long after a dropped transaction should be gone, and long before the server ends it by itself.
@@ -37,4 +40,24 @@ async fn whoever_is_dropped_in_a_transaction_holds_no_lock() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     db.conn().await.unwrap().batch_execute("SELECT 1").await.unwrap();
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = Integer)]
+    n: i32,
+}
+
+#[tokio::test]
+async fn what_is_not_committed_is_not_returned() {
+    let test = TestDb::new(&["payment"]).await;
+    let db = test.db("payments");
+    let mut conn = db.conn().await.unwrap();
+    // PostgreSQL looks at the commit for twins, when it has sent the row already.
+    conn.batch_execute("CREATE TEMPORARY TABLE kept (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)").await.unwrap();
+    let insert = || sql_query("INSERT INTO kept VALUES (1) RETURNING n");
+    let first: Number = insert().single(&mut conn).await.unwrap();
+    assert_eq!(first.n, 1);
+    let twin = insert().single::<Number>(&mut conn).await.map(|twin| twin.n);
+    assert!(matches!(twin, Err(diesel::result::Error::DatabaseError(..))), "{twin:?}");
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl as _;
 use eshopz_kernel::{Fault, FaultKind};
-use eshopz_platform::db::{Conn, Db, DbConfig, StoreError};
+use eshopz_platform::db::{Conn, Db, DbConfig, Single as _, StoreError};
 use eshopz_testkit::db::TestDb;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ struct Word {
 }
 
 async fn ask(conn: &mut Conn, what: &str) -> Result<String, StoreError> {
-    let row: Word = diesel::sql_query(format!("SELECT {what}::text AS word")).get_result(conn).await?;
+    let row: Word = diesel::sql_query(format!("SELECT {what}::text AS word")).single(conn).await?;
     Ok(row.word)
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::sql_types::Text;
-use eshopz_platform::db::{Db, DbConfig, StoreError};
+use eshopz_platform::db::{Db, DbConfig, Single as _, StoreError};
 use eshopz_platform::embedded::{Embedded, EmbeddedConfig};
 use tokio_postgres::{Client, NoTls};
 
@@ -78,9 +78,8 @@ impl Server {
 
 async fn whoami(db: &Db) -> Result<String, StoreError> {
     // Not for the whole file: it has a `load`, and so have atomics.
-    use diesel_async::RunQueryDsl as _;
     let mut conn = db.conn().await?;
-    let row: Word = diesel::sql_query("SELECT session_user::text AS word").get_result(&mut conn).await?;
+    let row: Word = diesel::sql_query("SELECT session_user::text AS word").single(&mut conn).await?;
     Ok(row.word)
 }
 

@@ -28,7 +28,7 @@ impl Widgets {
                    FROM effects e JOIN outbox o ON o.id = e.event_id WHERE e.listener = $1 AND e.number >= 0) AS each",
         );
         let mut conn = self.db.conn().await.unwrap();
-        diesel_async::RunQueryDsl::get_result(query.bind::<Text, _>(listener), &mut conn).await.unwrap()
+        eshopz_platform::db::Single::single(query.bind::<Text, _>(listener), &mut conn).await.unwrap()
     }
 
     /// Publishes at a moderate pace, and measures beside it how long one transaction of three statements takes.

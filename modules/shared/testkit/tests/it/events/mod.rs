@@ -62,7 +62,7 @@ impl Widgets {
     async fn count(&self, of: &str) -> i64 {
         let mut conn = self.db.conn().await.unwrap();
         let query = sql_query(format!("SELECT count(*) AS n FROM {of}"));
-        let row: Count = diesel_async::RunQueryDsl::get_result(query, &mut conn).await.unwrap();
+        let row: Count = eshopz_platform::db::Single::single(query, &mut conn).await.unwrap();
         row.n
     }
 
