@@ -189,3 +189,20 @@ async fn a_day_ahead_no_key_is_forgotten() {
     let twice = owner.query("SELECT 1 FROM payments.transactions WHERE kind = 'refund'", &[]).await.unwrap();
     assert_eq!(twice.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_year_behind_no_cart_is_out_of_date() {
+    let _slot = slot().await;
+    let folder = Folder::new();
+    let clock = Clock::new(&folder.0);
+    let plan = Plan { environment: clock.environment(), ..Plan::of(Topology::combined()) };
+    let deployment = Deployment::start(plan).await;
+    let shop = &deployment.shop;
+    let admin = shop.admin().await;
+    let shirt = shop.product(&admin, "Linen Shirt", 4_900, 3).await;
+    clock.set(&deployment, -365 * 24 * HOUR).await;
+    let (cart, token) = shop.guest_cart(&[(&shirt, 1)]).await;
+    let cart = shop.get(&format!("/api/v1/carts/{cart}"), &[("x-cart-token", &token)]).await;
+    let ends = DateTime::parse_from_rfc3339(cart["expires_at"].as_str().unwrap()).unwrap();
+    assert!(ends > Utc::now() + TimeDelta::days(1), "it ends at {ends}");
+}

@@ -61,7 +61,7 @@ impl From<&CartOwner> for Holder {
 }
 
 /// A cart's own row.
-#[derive(Clone, Debug, diesel::Queryable, diesel::Selectable)]
+#[derive(Clone, Debug, diesel::Queryable, diesel::QueryableByName, diesel::Selectable)]
 #[diesel(table_name = crate::schema::carts, check_for_backend(diesel::pg::Pg))]
 pub struct Cart {
     pub id: Uuid,

@@ -171,11 +171,11 @@ impl CartService {
         today: &Snapshots,
         change: &Change,
     ) -> Result<FilledCart, CartError> {
-        let (id, expires_at) = (found.cart.id, self.expiry_of(&found.cart));
+        let (id, lifetime) = (found.cart.id, self.lifetime_of(&found.cart));
         let mut conn = self.db.conn().await?;
         (*conn)
             .transaction(async |conn| {
-                let cart = store::carts::touch(conn, id, expires_at).await?.ok_or(CartError::NoSuchCart)?;
+                let cart = store::carts::touch(conn, id, lifetime).await?.ok_or(CartError::NoSuchCart)?;
                 cart.must_be_of(holder)?;
                 cart.must_be_open()?;
                 if_match.check(cart.version - 1)?;

@@ -53,7 +53,7 @@ impl CartService {
         if store::items::count(conn, mine.id).await? > i64::try_from(max).unwrap_or(i64::MAX) {
             return Err(CartError::TooManyLines { max });
         }
-        store::carts::touch(conn, mine.id, self.expiry_of(mine)).await?.ok_or(CartError::NoSuchCart)
+        store::carts::touch(conn, mine.id, self.lifetime_of(mine)).await?.ok_or(CartError::NoSuchCart)
     }
 }
 

@@ -8,7 +8,7 @@ mod upkeep;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::TimeDelta;
 use eshopz_kernel::{CartId, Currency, UserId, VariantId};
 use eshopz_platform::db::Db;
 use eshopz_product_api::ProductApi;
@@ -142,16 +142,16 @@ impl CartService {
             customer_id,
             token_hash: token_hash.map(TokenHash::to_vec),
             currency: self.settings.pricing.currency.to_string(),
-            expires_at: self.expiry(customer_id.is_none()),
+            lifetime: self.lifetime(customer_id.is_none()),
         }
     }
 
-    fn expiry(&self, guest: bool) -> DateTime<Utc> {
-        Utc::now() + if guest { self.settings.guest_ttl } else { self.settings.customer_ttl }
+    const fn lifetime(&self, guest: bool) -> TimeDelta {
+        if guest { self.settings.guest_ttl } else { self.settings.customer_ttl }
     }
 
-    fn expiry_of(&self, cart: &Cart) -> DateTime<Utc> {
-        self.expiry(cart.is_guests())
+    const fn lifetime_of(&self, cart: &Cart) -> TimeDelta {
+        self.lifetime(cart.is_guests())
     }
 }
 

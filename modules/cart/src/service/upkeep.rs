@@ -1,6 +1,6 @@
 //! What happens to carts without a request: their time runs out, or their customer leaves.
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use diesel_async::AsyncConnection as _;
 use eshopz_kernel::{EventId, UserId};
 use eshopz_platform::events::inbox;
@@ -38,9 +38,8 @@ impl CartService {
     /// [`CartError::Store`]; what was done before stays done.
     pub async fn delete_abandoned(&self) -> Result<(), CartError> {
         let mut conn = self.db.conn().await?;
-        let before = Utc::now() - KEPT_ABANDONED;
         loop {
-            let done = store::carts::delete_abandoned_guests(&mut conn, before, BATCH).await?;
+            let done = store::carts::delete_abandoned_guests(&mut conn, KEPT_ABANDONED, BATCH).await?;
             if i64::try_from(done).is_ok_and(|done| done < BATCH) {
                 return Ok(());
             }

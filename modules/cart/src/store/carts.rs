@@ -1,10 +1,9 @@
-//! Statements on the carts themselves.
+//! Statements on the carts themselves. When they end is by the database's clock: that of a process may be wrong.
 
-use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
+use chrono::TimeDelta;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Bool, Timestamptz};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
@@ -20,32 +19,51 @@ extern "SQL" {
 }
 
 /// A cart to be made. One of `customer_id` and `token_hash` is set.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = carts)]
+#[derive(Debug)]
 pub struct NewCart {
     pub id: Uuid,
     pub customer_id: Option<Uuid>,
     pub token_hash: Option<Vec<u8>>,
     pub currency: String,
-    pub expires_at: DateTime<Utc>,
+    /// From now on by the database's clock, in whole seconds.
+    pub lifetime: TimeDelta,
+}
+
+/// The beginning of what makes a cart.
+macro_rules! insert {
+    ($more:literal) => {
+        concat!(
+            "INSERT INTO carts (id, customer_id, token_hash, currency, expires_at) \
+             VALUES ($1, $2, $3, $4, clock_timestamp() + $5 * interval '1 second') ",
+            $more,
+            "RETURNING *"
+        )
+    };
+}
+
+async fn make(conn: &mut AsyncPgConnection, statement: &'static str, new: &NewCart) -> QueryResult<Cart> {
+    prepared(
+        sql_query(statement)
+            .bind::<SqlUuid, _>(new.id)
+            .bind::<Nullable<SqlUuid>, _>(new.customer_id)
+            .bind::<Nullable<Binary>, _>(&new.token_hash)
+            .bind::<Text, _>(&new.currency)
+            .bind::<BigInt, _>(new.lifetime.num_seconds()),
+    )
+    .single(conn)
+    .await
 }
 
 /// Makes a guest's cart.
 pub async fn insert(conn: &mut AsyncPgConnection, new: &NewCart) -> QueryResult<Cart> {
-    diesel::insert_into(carts::table).values(new).returning(Cart::as_returning()).single(conn).await
+    make(conn, insert!(""), new).await
 }
 
 /// Makes a customer's cart; if there is an open one already, that is the answer.
 pub async fn insert_or_get_open(conn: &mut AsyncPgConnection, new: &NewCart) -> QueryResult<Cart> {
-    diesel::insert_into(carts::table)
-        .values(new)
-        .on_conflict(carts::customer_id)
-        .filter_target(sql::<Bool>("status = 'open'"))
-        .do_update()
-        .set(carts::currency.eq(carts::currency))
-        .returning(Cart::as_returning())
-        .single(conn)
-        .await
+    let unless_open =
+        insert!("ON CONFLICT (customer_id) WHERE status = 'open' DO UPDATE SET currency = carts.currency ");
+    make(conn, unless_open, new).await
 }
 
 /// A cart with its lines.
@@ -82,17 +100,19 @@ fn gather(rows: Vec<(Cart, Option<CartItem>)>) -> Option<FilledCart> {
 }
 
 /// Counts the cart's version up and moves its end, which locks it; the cart after that.
-pub async fn touch(conn: &mut AsyncPgConnection, id: Uuid, expires_at: DateTime<Utc>) -> QueryResult<Option<Cart>> {
-    diesel::update(carts::table.find(id))
-        .set((
-            carts::version.eq(carts::version + 1),
-            carts::updated_at.eq(clock_timestamp()),
-            carts::expires_at.eq(expires_at),
-        ))
-        .returning(Cart::as_returning())
-        .single(conn)
-        .await
-        .optional()
+pub async fn touch(conn: &mut AsyncPgConnection, id: Uuid, lifetime: TimeDelta) -> QueryResult<Option<Cart>> {
+    prepared(
+        sql_query(
+            "UPDATE carts SET version = version + 1, updated_at = clock_timestamp(), \
+                expires_at = clock_timestamp() + $2 * interval '1 second' \
+             WHERE id = $1 RETURNING *",
+        )
+        .bind::<SqlUuid, _>(id)
+        .bind::<BigInt, _>(lifetime.num_seconds()),
+    )
+    .single(conn)
+    .await
+    .optional()
 }
 
 /// Locks carts, always in the order of their ids, so that two that want the same ones do not deadlock.
@@ -148,19 +168,20 @@ pub async fn abandon_expired(conn: &mut AsyncPgConnection, batch: i64) -> QueryR
     .await
 }
 
-/// Removes guests' carts that were closed before a time, at most `batch` of them.
+/// Removes guests' carts that were closed so long ago, at most `batch` of them.
 pub async fn delete_abandoned_guests(
     conn: &mut AsyncPgConnection,
-    closed_before: DateTime<Utc>,
+    closed_for: TimeDelta,
     batch: i64,
 ) -> QueryResult<usize> {
     prepared(
         sql_query(
             "DELETE FROM carts WHERE id IN ( \
-                SELECT id FROM carts WHERE status = 'abandoned' AND customer_id IS NULL AND closed_at < $1 \
+                SELECT id FROM carts WHERE status = 'abandoned' AND customer_id IS NULL \
+                AND closed_at < now() - $1 * interval '1 second' \
                 ORDER BY closed_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
         )
-        .bind::<Timestamptz, _>(closed_before)
+        .bind::<BigInt, _>(closed_for.num_seconds())
         .bind::<BigInt, _>(batch),
     )
     .execute(conn)
