@@ -35,7 +35,7 @@ pub const UNREACHED: &[(&str, &str)] = &[
     ("payment::service::confirm::PaymentService::resume_confirm#5:", OTHER_GATEWAY),
     ("payment::service::webhooks::absorb#9:", OTHER_GATEWAY),
     ("payment::service::webhooks::bounced#", OTHER_GATEWAY),
-    ("payment::service::webhooks::voided#2:", OTHER_GATEWAY),
+    ("payment::service::voids::answered#2:", OTHER_GATEWAY),
     ("payment::service::reconcile::PaymentService::hear_of#", LOST_WEBHOOK),
     ("payment::service::voids::let_go_elsewhere#", LOST_WEBHOOK),
     ("payment::service::voids::refused#2:", OTHER_GATEWAY),

@@ -76,23 +76,31 @@ pub(super) async fn let_go(
     Ok((row, effects))
 }
 
-/// The gateway let a charge go that we had not asked it to, or has an answer to our asking that was lost.
+/// What a charge's being let go means when we had asked for it and the answer was lost; `None` when we had not.
 #[eshopz_crash::crash_points]
-pub(super) async fn let_go_elsewhere(
+pub(super) async fn answered(
     conn: &mut AsyncPgConnection,
     payment: &mut Payment,
-    attempt: Uuid,
-    reference: String,
-) -> Result<Vec<Effect>, DieselError> {
+    reference: &str,
+) -> Result<Option<Vec<Effect>>, DieselError> {
     let open = ledger::open_change_of_hold(conn, payment.id).await?.filter(|row| {
         let charge = row.charge_reference.as_deref();
         row.kind != TransactionKind::Capture && charge.is_none_or(|charge| charge == reference)
     });
-    if let Some(open) = open {
-        return Ok(let_go(conn, payment, open, reference).await?.1);
-    }
-    let fact = Fact::Voided { reference: reference.clone(), attempt: Some(attempt) };
-    let effects = settle::apply(conn, payment, fact).await?;
+    let Some(open) = open else { return Ok(None) };
+    let (_, effects) = let_go(conn, payment, open, reference.to_owned()).await?;
+    Ok(Some(effects))
+}
+
+/// The gateway let a charge go that we had not asked it to. The ledger shows it when it ends the payment.
+#[eshopz_crash::crash_points]
+pub(super) async fn unasked(
+    conn: &mut AsyncPgConnection,
+    payment: &mut Payment,
+    attempt: Option<Uuid>,
+    reference: String,
+) -> Result<Vec<Effect>, DieselError> {
+    let effects = settle::apply(conn, payment, Fact::Voided { reference: reference.clone(), attempt }).await?;
     if effects.contains(&Effect::Cancelled) {
         ledger::replace_waiting(conn, payment.id, now()).await?;
         let (kind, status) = (TransactionKind::Void, TransactionStatus::Succeeded);
@@ -100,6 +108,20 @@ pub(super) async fn let_go_elsewhere(
         ledger::insert(conn, &told).await?;
     }
     Ok(effects)
+}
+
+/// The gateway says of an attempt's charge that it was let go.
+#[eshopz_crash::crash_points]
+pub(super) async fn let_go_elsewhere(
+    conn: &mut AsyncPgConnection,
+    payment: &mut Payment,
+    attempt: Uuid,
+    reference: String,
+) -> Result<Vec<Effect>, DieselError> {
+    match answered(conn, payment, &reference).await? {
+        Some(effects) => Ok(effects),
+        None => unasked(conn, payment, Some(attempt), reference).await,
+    }
 }
 
 #[eshopz_crash::crash_points]

@@ -10,7 +10,7 @@ use super::{PaymentService, now, voids};
 use crate::domain::{Effect, Fact, Failure, TransactionKind, TransactionStatus};
 use crate::error::PaymentError;
 use crate::gateway::{GatewayEvent, GatewayNews, WebhookError};
-use crate::store::{Movement, NewMovement, Payment, ledger, payments, webhooks};
+use crate::store::{Movement, Payment, ledger, payments, webhooks};
 
 /// A payment that an event moved, and how; nothing when it had none to move.
 type Applied = Option<(Payment, Vec<Effect>)>;
@@ -259,12 +259,7 @@ async fn voided(
     payment: &mut Payment,
     event: GatewayEvent,
 ) -> Result<Option<Vec<Effect>>, PaymentError> {
-    let open = ledger::open_change_of_hold(conn, payment.id).await?.filter(|row| {
-        let charge = row.charge_reference.as_deref();
-        row.kind != TransactionKind::Capture && charge.is_none_or(|charge| charge == event.reference)
-    });
-    if let Some(open) = open {
-        let (_, effects) = voids::let_go(conn, payment, open, event.reference).await?;
+    if let Some(effects) = voids::answered(conn, payment, &event.reference).await? {
         return Ok(Some(effects));
     }
     let attempt = attempt_of(conn, payment, &event).await?;
@@ -274,13 +269,6 @@ async fn voided(
         let settled = payment.status.0.is_secured() || payment.status.0 == PaymentStatus::Cancelled;
         return Ok(settled.then(Vec::new));
     }
-    let fact = Fact::Voided { reference: event.reference.clone(), attempt: attempt.as_ref().map(|row| row.id) };
-    let effects = settle::apply(conn, payment, fact).await?;
-    if effects.contains(&Effect::Cancelled) {
-        ledger::replace_waiting(conn, payment.id, now()).await?;
-        let (kind, status) = (TransactionKind::Void, TransactionStatus::Succeeded);
-        let told = NewMovement::told(payment, kind, status, payment.state().capturable(), &event.reference);
-        ledger::insert(conn, &told).await?;
-    }
+    let effects = voids::unasked(conn, payment, attempt.map(|row| row.id), event.reference).await?;
     Ok(Some(effects))
 }
