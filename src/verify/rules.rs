@@ -9,6 +9,16 @@ pub(super) struct Rule {
     pub violations: &'static str,
 }
 
+/// Whether more of a variant of order `o` left the shelves than came back, whatever its reservation says.
+macro_rules! truly_sold {
+    () => {
+        "EXISTS (
+                    SELECT FROM products.reservation_lines l
+                    JOIN products.stock_movements m ON m.variant_id = l.variant_id AND m.order_id = l.order_id
+                    WHERE l.order_id = o.id GROUP BY l.variant_id HAVING sum(m.delta) < 0)"
+    };
+}
+
 pub(super) const RULES: [Rule; 11] = [
     Rule {
         check: "order_payment",
@@ -68,7 +78,8 @@ pub(super) const RULES: [Rule; 11] = [
             LEFT JOIN payments.transactions t
                 ON t.id = f.id AND t.payment_id = o.payment_id AND t.kind IN ('refund', 'release', 'void')
             WHERE f.updated_at < now() - interval '5 minutes' AND (
-                (f.status = 'succeeded' AND (t.id IS NULL OR t.amount_minor <> f.amount_minor OR t.status <> 'succeeded'))
+                (f.status = 'succeeded'
+                    AND (t.id IS NULL OR t.amount_minor <> f.amount_minor OR t.status <> 'succeeded'))
                 OR (f.status IN ('pending', 'failed') AND t.status = 'succeeded'
                     AND t.settled_at < now() - interval '5 minutes')
                 OR (f.status = 'pending' AND t.status = 'failed' AND t.settled_at < now() - interval '5 minutes'))",
@@ -98,18 +109,20 @@ pub(super) const RULES: [Rule; 11] = [
     Rule {
         check: "order_stock",
         count: "SELECT count(*) FROM products.reservations",
-        violations: "
+        violations: concat!(
+            "
             SELECT coalesce(o.number, r.order_id::text),
-                   format('order is %s, its stock is %s', coalesce(o.status, 'missing'), coalesce(r.state, 'not reserved'))
+                   format('order is %s, its stock is %s', coalesce(o.status, 'missing'),
+                          coalesce(r.state, 'not reserved'))
             FROM orders.orders o FULL JOIN products.reservations r ON r.order_id = o.id
             WHERE r.state IS DISTINCT FROM 'held' AND (
                   (o.id IS NULL AND r.state = 'sold')
                OR (o.status = 'pending_payment' AND r.order_id IS NULL)
                OR (o.status IN ('paid', 'processing', 'shipped', 'delivered') AND r.state IS DISTINCT FROM 'sold')
                -- What was truly sold is for `order_stock_sold`.
-               OR (o.undone_at IS NOT NULL AND r.state IS DISTINCT FROM 'released' AND NOT EXISTS (SELECT FROM products.reservation_lines l JOIN products.stock_movements m
-                   ON m.variant_id = l.variant_id AND m.order_id = l.order_id
-               WHERE l.order_id = o.id GROUP BY l.variant_id HAVING sum(m.delta) < 0)))
+               OR (o.undone_at IS NOT NULL AND r.state IS DISTINCT FROM 'released' AND NOT ",
+            truly_sold!(),
+            "))
             UNION ALL
             SELECT o.number, format('%s of variant %s are its, not so reserved', l.quantity, l.variant_id)
             FROM (SELECT l.order_id, l.variant_id, (l.quantity - coalesce(b.quantity, 0))::bigint AS quantity
@@ -122,18 +135,20 @@ pub(super) const RULES: [Rule; 11] = [
                   EXCEPT SELECT order_id, variant_id, quantity FROM products.reservation_lines) l
             JOIN orders.orders o ON o.id = l.order_id
             WHERE NOT EXISTS (SELECT FROM orders.order_reversals r
-                              WHERE r.order_id = o.id AND r.status = 'accepted' AND r.done_at IS NULL)",
+                              WHERE r.order_id = o.id AND r.status = 'accepted' AND r.done_at IS NULL)"
+        ),
     },
     // Somebody sold it for an order that was being cancelled, and died.
     Rule {
         check: "order_stock_sold",
         count: "SELECT count(*) FROM orders.orders WHERE undone_at IS NOT NULL",
-        violations: "
+        violations: concat!(
+            "
             SELECT o.number, format('order is %s, its stock is sold', o.status)
             FROM orders.orders o JOIN products.reservations r ON r.order_id = o.id
-            WHERE o.undone_at IS NOT NULL AND r.state = 'sold' AND EXISTS (SELECT FROM products.reservation_lines l JOIN products.stock_movements m
-                   ON m.variant_id = l.variant_id AND m.order_id = l.order_id
-               WHERE l.order_id = o.id GROUP BY l.variant_id HAVING sum(m.delta) < 0)",
+            WHERE o.undone_at IS NOT NULL AND r.state = 'sold' AND ",
+            truly_sold!()
+        ),
     },
     // With movements, the reservation is what is wrong: the product module's own books show that.
     Rule {
