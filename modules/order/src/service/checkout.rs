@@ -95,7 +95,7 @@ impl OrderService {
     }
 
     async fn reserve(&self, order: OrderId, quote: &Quote) -> Result<(), OrderError> {
-        let expires_at = self.clock().await? + self.settings.unpaid_expiry + self.settings.reservation_grace;
+        let expires_at = self.db.clock().await? + self.settings.unpaid_expiry + self.settings.reservation_grace;
         let command = ReserveStock { order_id: order, lines: quote.stock(), expires_at };
         self.products.reserve(command).await.map_err(|fault| {
             if fault.code == "insufficient_stock" {

@@ -6,7 +6,6 @@ use std::fmt::Display;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection as _;
 use eshopz_kernel::{Fault, UserId};
 use eshopz_payment_api::{PaymentStatus, PaymentSummary};
@@ -46,12 +45,6 @@ impl OrderService {
                 return Ok(());
             }
         }
-    }
-
-    /// Now, by the clock that orders are placed by: that of one process may be wrong.
-    pub(super) async fn clock(&self) -> Result<DateTime<Utc>, OrderError> {
-        let mut conn = self.db.conn().await?;
-        Ok(store::clock(&mut conn).await?)
     }
 
     async fn expire(&self, order: &OrderRow, payment: Option<&PaymentSummary>) -> Result<(), OrderError> {

@@ -5,12 +5,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Double, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Double, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -25,11 +23,6 @@ const BATCH: i64 = 50;
 pub struct Position {
     pub at: DateTime<Utc>,
     pub id: Uuid,
-}
-
-/// The database's time, which is one for all processes: by it orders are placed and become too old.
-pub async fn clock(conn: &mut AsyncPgConnection) -> QueryResult<DateTime<Utc>> {
-    diesel::select(now.into_sql::<Timestamptz>()).single(conn).await
 }
 
 /// Something that a job is to go on with.

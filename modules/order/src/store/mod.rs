@@ -9,7 +9,7 @@ mod reversals;
 mod rows;
 mod timeline;
 
-pub use due::{Due, Position, by_ids, clock, take};
+pub use due::{Due, Position, by_ids, take};
 pub use lines::{insert_lines, lines_of};
 pub use list::{OrderFilter, OrderSort, list};
 pub use orders::{

@@ -34,11 +34,11 @@ impl PaymentService {
     /// # Errors
     /// Those of the statements that find the work.
     pub async fn reconcile_all(&self) -> Result<Report, Fault> {
-        let begun = self.clock().await?;
+        let begun = self.db.clock().await?;
         let mut left = self.left(begun, begun).await?;
         let count = left.len();
         for round in 1..=ROUNDS {
-            let asked_before = earlier(self.clock().await?, self.patience());
+            let asked_before = earlier(self.db.clock().await?, self.patience());
             self.round(asked_before).await?;
             let now_left = self.left(begun, asked_before).await?;
             let helped = !is_same(&now_left, &left);

@@ -38,7 +38,7 @@ pub use lists::PaymentQuery;
 use crate::PaymentSettings;
 use crate::error::PaymentError;
 use crate::gateway::{Gateway, GatewayError, WebhookSecrets};
-use crate::store::{Payment, open, payments};
+use crate::store::{Payment, payments};
 
 /// The longest reason that is kept, in characters.
 const REASON_LENGTH: usize = 500;
@@ -90,12 +90,6 @@ impl PaymentService {
     /// How long somebody may wait for what was asked.
     const fn patience(&self) -> Duration {
         self.settings.gateway_timeout.saturating_mul(2).saturating_add(Duration::from_secs(1))
-    }
-
-    /// The database's time, by which everything is due.
-    async fn clock(&self) -> Result<DateTime<Utc>, PaymentError> {
-        let mut conn = self.db.conn().await?;
-        Ok(open::clock(&mut conn).await?)
     }
 
     /// Whether a payment is at the gateway in use: another one knows nothing of it, and its "nothing" would

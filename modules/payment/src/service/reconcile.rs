@@ -45,7 +45,7 @@ impl PaymentService {
     pub async fn reconcile(&self) -> Result<(), Fault> {
         // What a run has taken once is left for a later one, however long this one lasts. By the database's clock, which
         // wrote what is due: ours may have jumped.
-        let (until, now) = (Instant::now() + RUN, self.clock().await?);
+        let (until, now) = (Instant::now() + RUN, self.db.clock().await?);
         let answers = drain(until, || self.take_open(now), |row| self.chase(row));
         let events = drain(until, || self.take_events(now), |event| self.apply_stored(event));
         let undoing = drain(until, || self.take_to_undo(now), |payment| self.finish_undo(payment));
@@ -63,7 +63,7 @@ impl PaymentService {
     /// # Errors
     /// The statement's.
     pub async fn sweep_webhooks(&self) -> Result<(), Fault> {
-        let before = self.clock().await? - KEEP_WEBHOOKS;
+        let before = self.db.clock().await? - KEEP_WEBHOOKS;
         let mut conn = self.db.conn().await?;
         while webhooks::sweep(&mut conn, before, 1_000).await.map_err(PaymentError::from)? > 0 {}
         Ok(())

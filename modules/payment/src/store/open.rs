@@ -170,18 +170,6 @@ pub async fn left(
 }
 
 #[derive(QueryableByName)]
-struct Clock {
-    #[diesel(sql_type = Timestamptz)]
-    now: DateTime<Utc>,
-}
-
-/// The database's time.
-pub async fn clock(conn: &mut AsyncPgConnection) -> QueryResult<DateTime<Utc>> {
-    let clock: Clock = sql_query("SELECT now() AS now").single(conn).await?;
-    Ok(clock.now)
-}
-
-#[derive(QueryableByName)]
 struct Aged {
     #[diesel(sql_type = Nullable<Text>)]
     reference: Option<String>,

@@ -12,6 +12,10 @@ mod single;
 use std::fmt;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use diesel::IntoSql as _;
+use diesel::dsl::now;
+use diesel::sql_types::Timestamptz;
 use tokio::sync::watch;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
@@ -130,6 +134,15 @@ impl Db {
             Some(conn) => Ok(conn),
             None => self.conn().await,
         }
+    }
+
+    /// Now, by the writer's clock, which is one for all processes: that of a process may be wrong.
+    ///
+    /// # Errors
+    /// As [`Db::conn`].
+    pub async fn clock(&self) -> Result<DateTime<Utc>, StoreError> {
+        let mut conn = self.conn().await?;
+        Ok(diesel::select(now.into_sql::<Timestamptz>()).single(&mut conn).await?)
     }
 
     /// Takes over other URLs, without a restart: new connections lead there at once, idle ones to the old
