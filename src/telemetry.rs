@@ -1,6 +1,7 @@
 //! Logs and metrics of the process.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::Level;
@@ -12,6 +13,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// Upper bounds of the duration histograms, in seconds.
 const DURATION_BUCKETS: [f64; 14] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Between two times that what histograms have gathered is added up.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Libraries that put what they send and receive into their lower levels: credentials, statements with their
 /// parameters, whole answers. No `RUST_LOG` gets more than `info` out of them.
@@ -48,4 +52,14 @@ pub fn record_metrics() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &DURATION_BUCKETS)?
         .set_buckets_for_metric(Matcher::Full("eshopz_events_lag_seconds".to_owned()), &DURATION_BUCKETS)?;
     Ok(builder.install_recorder()?)
+}
+
+/// Adds up what histograms have gathered, for ever: each measured value takes room until somebody reads the
+/// metrics or this is done, and nobody need read them.
+pub async fn keep_up(metrics: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        metrics.run_upkeep();
+    }
 }

@@ -84,6 +84,7 @@ fn plan(args: ServeArgs, settings: Settings) -> anyhow::Result<Plan> {
 
 async fn serve(plan: &Plan, database: &Database, signals: &mut StopSignals) -> anyhow::Result<()> {
     let metrics = telemetry::record_metrics()?;
+    let upkeep = tokio::spawn(telemetry::keep_up(metrics.clone()));
     let readiness = Readiness::default();
     let management = server::management(plan.addresses.management, &plan.selected, readiness.clone(), metrics)?;
     let management_handle = management.handle();
@@ -104,6 +105,7 @@ async fn serve(plan: &Plan, database: &Database, signals: &mut StopSignals) -> a
     };
     management_handle.stop(false).await;
     management.abort();
+    upkeep.abort();
     tracing::info!("stopped");
     outcome
 }
