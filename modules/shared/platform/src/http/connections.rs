@@ -11,7 +11,8 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd as _;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Extensions;
@@ -29,6 +30,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// No listener needs more.
 const MOST: u64 = 10_000;
 
+/// What times are told from.
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// In place of a time, in milliseconds.
+const NEVER: u64 = u64::MAX;
+
 /// File descriptors for all else: databases, neighbours, files, the other listeners.
 const RESERVED: u64 = 512;
 
@@ -39,6 +46,7 @@ pub struct Connections(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     at_most: usize,
+    /// Only for those that come and go: what a request changes of its connection needs no lock.
     open: Mutex<Open>,
 }
 
@@ -52,16 +60,26 @@ struct Open {
 struct Connection {
     /// A second descriptor of the socket, by which it can be shut from here.
     socket: TcpStream,
-    /// Since when there is no request; `None` while one is served.
-    silent_since: Option<Instant>,
-    /// Until when what was given to it of an answer has to be read; `None` while there is room for more.
-    read_by: Option<Instant>,
+    state: Arc<State>,
 }
+
+#[derive(Debug)]
+struct State {
+    /// Since when there is no request; never while one is served.
+    silent_since: Moment,
+    /// Until when what was given to it of an answer has to be read; never while there is room for more.
+    read_by: Moment,
+}
+
+/// A time, or never.
+#[derive(Debug)]
+struct Moment(AtomicU64);
 
 /// A connection's place among the others, for as long as it is open.
 #[derive(Debug)]
 struct Presence {
     id: u64,
+    state: Arc<State>,
     all: Connections,
 }
 
@@ -95,23 +113,26 @@ impl Connections {
     }
 
     fn enter(&self, socket: TcpStream) -> Arc<Presence> {
+        let state = Arc::new(State { silent_since: Moment::at(Some(Instant::now())), read_by: Moment::at(None) });
+        let connection = Connection { socket, state: Arc::clone(&state) };
         let id = self.change(|open| {
             if open.by_id.len() >= self.0.at_most {
                 open.make_room();
             }
             open.next += 1;
-            open.by_id.insert(open.next, Connection { socket, silent_since: Some(Instant::now()), read_by: None });
+            open.by_id.insert(open.next, connection);
             open.next
         });
-        Arc::new(Presence { id, all: self.clone() })
+        Arc::new(Presence { id, state, all: self.clone() })
     }
 
     fn shut_silent(&self, now: Instant) {
         self.change(|open| {
             for connection in open.by_id.values() {
-                if connection.silent_since.is_some_and(|since| now.saturating_duration_since(since) > SILENCE) {
+                let state = &connection.state;
+                if state.silent_since.get().is_some_and(|since| now.saturating_duration_since(since) > SILENCE) {
                     connection.shut("it does not send a request");
-                } else if connection.read_by.is_some_and(|until| now > until) {
+                } else if state.read_by.get().is_some_and(|until| now > until) {
                     connection.shut("it does not read its answer");
                 }
             }
@@ -135,11 +156,11 @@ impl Default for Connections {
 impl Open {
     /// Shuts the one that has been silent for longest. Its end is noticed, and its place free, a moment later.
     fn make_room(&mut self) {
-        let silent = self.by_id.values_mut().filter(|connection| connection.silent_since.is_some());
-        if let Some(oldest) = silent.min_by_key(|connection| connection.silent_since) {
+        let silent = self.by_id.values().filter_map(|one| Some((one.state.silent_since.get()?, one)));
+        if let Some((_, oldest)) = silent.min_by_key(|(since, _)| *since) {
             oldest.shut("there are too many");
             // So that the next one who comes finds another.
-            oldest.silent_since = None;
+            oldest.state.silent_since.set(None);
         }
     }
 }
@@ -175,19 +196,31 @@ fn room() -> usize {
 
 impl Presence {
     fn set(&self, silent_since: Option<Instant>) {
-        self.change(|connection| {
-            connection.silent_since = silent_since;
-            // The end of an answer is read, or the connection is silent.
-            connection.read_by = None;
-        });
+        self.state.silent_since.set(silent_since);
+        // The end of an answer is read, or the connection is silent.
+        self.state.read_by.set(None);
     }
 
     fn set_read_by(&self, until: Option<Instant>) {
-        self.change(|connection| connection.read_by = until);
+        self.state.read_by.set(until);
+    }
+}
+
+impl Moment {
+    fn at(time: Option<Instant>) -> Self {
+        let moment = Self(AtomicU64::new(NEVER));
+        moment.set(time);
+        moment
     }
 
-    fn change(&self, change: impl FnOnce(&mut Connection)) {
-        self.all.change(|open| open.by_id.get_mut(&self.id).map_or((), change));
+    fn set(&self, time: Option<Instant>) {
+        let millis = time.map(|time| time.saturating_duration_since(*BEGAN).as_millis());
+        self.0.store(millis.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(NEVER), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<Instant> {
+        let millis = self.0.load(Ordering::Relaxed);
+        (millis != NEVER).then(|| *BEGAN + Duration::from_millis(millis))
     }
 }
 
