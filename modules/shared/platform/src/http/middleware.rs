@@ -1,6 +1,8 @@
 //! What happens around every request: its id and trace context, one log line, its metrics, and the
 //! headers that every answer has.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
@@ -8,6 +10,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use metrics::Histogram;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -49,32 +52,45 @@ pub async fn request_context(
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    record(&span, method.as_str(), route, response.status().as_u16(), started);
+    record(&span, &method, &route, response.status().as_u16(), started);
     Ok(response)
 }
 
 const FIXED_HEADERS: [(&str, &str); 2] = [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY")];
 
-fn record(span: &tracing::Span, method: &str, route: String, status: u16, started: Instant) {
-    let elapsed = started.elapsed();
-    let module = module_of(&route);
-    let millis = elapsed.as_secs_f64() * 1_000.0;
-    span.in_scope(|| tracing::info!(%route, status, millis, "answered"));
+fn record(span: &tracing::Span, method: &Method, route: &str, status: u16, started: Instant) {
+    let elapsed = started.elapsed().as_secs_f64();
+    span.in_scope(|| tracing::info!(%route, status, millis = elapsed * 1_000.0, "answered"));
+    let method = known_method(method);
+    DURATIONS.with_borrow_mut(|of_route| {
+        if let Some(durations) = of_route.get(route).and_then(|durations| durations.get(&(method, status))) {
+            return durations.record(elapsed);
+        }
+        let durations = durations(method, route, status);
+        durations.record(elapsed);
+        of_route.entry(route.to_owned()).or_default().insert((method, status), durations);
+    });
+}
+
+thread_local! {
+    /// By route, and by method and status: to look one up among all metrics costs more than to record.
+    static DURATIONS: RefCell<HashMap<String, HashMap<(&'static str, u16), Histogram>>> = RefCell::default();
+}
+
+fn durations(method: &'static str, route: &str, status: u16) -> Histogram {
     let labels = [
-        ("module", module.to_owned()),
-        ("method", known_method(method).to_owned()),
-        ("route", route),
+        ("module", module_of(route).to_owned()),
+        ("method", method.to_owned()),
+        ("route", route.to_owned()),
         ("status", status.to_string()),
     ];
-    metrics::histogram!("eshopz_http_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
+    metrics::histogram!("eshopz_http_request_duration_seconds", &labels)
 }
 
 /// Methods are a label; a client must not be able to make up new ones.
-fn known_method(method: &str) -> &str {
-    match method {
-        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
-        _ => "other",
-    }
+fn known_method(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
 /// The third segment of `/api/v1/<prefix>/…` and `/internal/v1/<module>/…` names the room; `edge` is
