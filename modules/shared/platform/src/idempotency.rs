@@ -79,8 +79,9 @@ struct Mine {
 }
 
 impl Mine {
-    fn note(&self, resource: Uuid) {
-        *self.recorded.lock().unwrap_or_else(PoisonError::into_inner) = Some(resource);
+    /// What the last attempt to write the row came to: an earlier one may have been rolled back.
+    fn note(&self, recorded: Option<Uuid>) {
+        *self.recorded.lock().unwrap_or_else(PoisonError::into_inner) = recorded;
     }
 
     fn id(&self) -> Option<Uuid> {
@@ -229,9 +230,7 @@ pub async fn record(
     .bind::<SqlUuid, _>(resource)
     .bind::<Bool, _>(claim.mine.resumed == Some(resource));
     let written = prepared(insert).execute(conn).await? == 1;
-    if written {
-        claim.mine.note(resource);
-    }
+    claim.mine.note(written.then_some(resource));
     Ok(written)
 }
 
@@ -266,7 +265,8 @@ async fn look_up(db: &Db, claim: &Claim) -> Result<Seen, Fault> {
 }
 
 /// Adds the answer to the key's row. Without a row of this attempt's there was no effect of its own: the
-/// key stays free, or with the twin that has it. A 503 is nobody's last word: the work can be resumed.
+/// key stays free, or with the twin that has it. A 503 is nobody's last word: the work can be resumed. The day for
+/// which an answer is kept begins with it: it may be that of an attempt that was interrupted long ago.
 #[eshopz_crash::crash_points]
 async fn keep_answer(db: &Db, claim: &Claim, answer: &Answer) -> Result<(), Fault> {
     let Some(mine) = claim.mine.id() else { return Ok(()) };
@@ -277,7 +277,7 @@ async fn keep_answer(db: &Db, claim: &Claim, answer: &Answer) -> Result<(), Faul
     };
     let mut conn = db.conn().await?;
     let update = diesel::sql_query(
-        "UPDATE idempotency_keys SET status = $3, body = $4, location = $5 \
+        "UPDATE idempotency_keys SET status = $3, body = $4, location = $5, created_at = now() \
          WHERE caller = $1 AND key = $2 AND status IS NULL AND request_hash = $6 AND resource_id = $7",
     )
     .bind::<Text, _>(&claim.caller)

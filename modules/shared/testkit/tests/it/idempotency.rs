@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel_async::AsyncConnection as _;
 use eshopz_kernel::Fault;
 use eshopz_platform::db::{Db, StoreError};
 use eshopz_platform::http::{Answer, HttpFault, Reply};
@@ -94,6 +95,45 @@ async fn an_interrupted_attempt_is_gone_on_with_and_answered() {
     };
     assert_eq!(once(&db, &InFlight::default(), claim(), work).await.unwrap().body(), br#""bought""#);
     assert_eq!(kept(&db).await.body(), br#""bought""#);
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_a_day_however_long_ago_its_work_began() {
+    let test = TestDb::new(&["payment"]).await;
+    let db = test.db("payments");
+    let resource = Uuid::now_v7();
+    assert!(write_key(&db, &claim(), resource).await);
+    let past = "UPDATE payments.idempotency_keys SET created_at = now() - interval '25 hours'";
+    test.owner().await.batch_execute(past).await.unwrap();
+    // It goes on without writing the key's row again, as a refund does.
+    let work = move |_, resumed| async move {
+        assert_eq!(resumed, Some(resource));
+        Ok(Reply::ok(&"bought")?)
+    };
+    once(&db, &InFlight::default(), claim(), work).await.unwrap();
+    assert_eq!(kept(&db).await.body(), br#""bought""#);
+}
+
+#[tokio::test]
+async fn who_was_rolled_back_and_came_too_late_does_not_answer_for_a_twin() {
+    let test = TestDb::new(&["payment"]).await;
+    let db = test.db("payments");
+    let (purchase, pool, here) = (Uuid::from_u128(1), db.clone(), InFlight::default());
+    let late = once(&db, &here, claim(), move |claim, _| async move {
+        // Its transaction is rolled back, and a twin in another process has the key by then.
+        let mut conn = pool.conn().await.unwrap();
+        let undone = conn.transaction::<(), diesel::result::Error, _>(async |conn| {
+            assert!(record(conn, &claim, purchase).await?);
+            Err(diesel::result::Error::RollbackTransaction)
+        });
+        undone.await.unwrap_err();
+        assert!(write_key(&pool, &claim_for("a mug"), purchase).await);
+        assert!(!write_key(&pool, &claim, purchase).await);
+        taken()
+    });
+    late.await.unwrap_err();
+    let answered = "SELECT 1 FROM payments.idempotency_keys WHERE status IS NOT NULL";
+    assert!(test.owner().await.query(answered, &[]).await.unwrap().is_empty(), "the twin's key has an answer");
 }
 
 #[tokio::test]
