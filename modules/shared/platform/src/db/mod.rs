@@ -25,7 +25,7 @@ pub use pool::Conn;
 pub use single::Single;
 
 use crate::tasks::Tasks;
-use pool::Lane;
+use pool::{Lane, Role};
 use reader::Reader;
 
 /// How many may wait for each connection of a pool. Whoever comes after them is told at once: a queue that
@@ -84,7 +84,7 @@ impl Db {
     /// [`StoreError::Url`] when a URL cannot be read.
     pub fn new(schema: &'static str, config: &DbConfig) -> Result<Self, StoreError> {
         let (writer, reader) = session_configs(schema, config)?;
-        let writer = Lane::new(Some(writer), |pool| {
+        let writer = Lane::new(Some(writer), Role::Writer, |pool| {
             pool.max_size(config.max_connections)
                 .wait_timeout(Some(config.acquire_timeout))
                 .create_timeout(Some(config.acquire_timeout))

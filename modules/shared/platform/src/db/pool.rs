@@ -25,6 +25,43 @@ const QUIET: Duration = Duration::from_secs(1);
 /// How long it may take to say so.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
+/// Asked of every server once, when it has let us in. A statement of a client that is gone is broken off, and with it
+/// what it holds: else the locks of whoever died in the middle stay until the statement has had its time. A server of
+/// another system than Linux cannot, which is no reason to do without it.
+macro_rules! greeting {
+    ($more:literal) => {
+        concat!(
+            "DO $$ BEGIN \
+                BEGIN PERFORM set_config('client_connection_check_interval', '1s', false); \
+                EXCEPTION WHEN invalid_parameter_value OR undefined_object THEN NULL; END; ",
+            $more,
+            "END $$"
+        )
+    };
+}
+
+/// What a pool's connections are for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    Writer,
+    Reader,
+}
+
+impl Role {
+    const fn greeting(self) -> &'static str {
+        match self {
+            // The address may lead to the old writer for a while after a failover, and that serves reads by then:
+            // such a connection would be lent until the process ends.
+            Self::Writer => greeting!(
+                "IF pg_is_in_recovery() THEN \
+                    RAISE read_only_sql_transaction USING MESSAGE = 'this server is a standby, not the writer'; \
+                 END IF; "
+            ),
+            Self::Reader => greeting!(""),
+        }
+    }
+}
+
 /// Where a pool's connections lead. Clones share it.
 #[derive(Clone)]
 pub(super) struct Address(Arc<RwLock<Target>>);
@@ -71,6 +108,7 @@ pub(super) struct Sessions {
     /// A connection is driven by the runtime that opened it. A worker's ends before the relay and the
     /// jobs do, so connections belong to the runtime that made the pool.
     runtime: Handle,
+    role: Role,
     refused: Arc<Notify>,
 }
 
@@ -85,7 +123,7 @@ impl Sessions {
     async fn open(&self, config: Config) -> Result<AsyncPgConnection, ConnectionError> {
         // A set, so that the attempt ends with whoever waits for it.
         let mut opening = JoinSet::new();
-        opening.spawn_on(establish(config, Arc::clone(&self.refused)), &self.runtime);
+        opening.spawn_on(establish(config, self.role, Arc::clone(&self.refused)), &self.runtime);
         match opening.join_next().await {
             Some(Ok(conn)) => conn,
             Some(Err(error)) => Err(bad_connection(&error)),
@@ -181,11 +219,13 @@ impl Lane {
     /// A pool in the present runtime; `built` sets its size and waiting times. No connection is opened yet.
     pub(super) fn new(
         config: Option<Config>,
+        role: Role,
         built: impl FnOnce(PoolBuilder<Sessions, Conn>) -> PoolBuilder<Sessions, Conn>,
     ) -> Result<Self, StoreError> {
         let address = Address(Arc::new(RwLock::new(Target { config, generation: 0 })));
         let refused = Arc::<Notify>::default();
-        let sessions = Sessions { address: address.clone(), runtime: Handle::current(), refused: Arc::clone(&refused) };
+        let (address_of, refused_of) = (address.clone(), Arc::clone(&refused));
+        let sessions = Sessions { address: address_of, runtime: Handle::current(), role, refused: refused_of };
         let pool = built(Pool::builder(sessions)).build().map_err(|error| StoreError::Pool(error.to_string()))?;
         Ok(Self { pool, address, refused })
     }
@@ -206,14 +246,16 @@ async fn answers(conn: &mut AsyncPgConnection) -> bool {
     matches!(tokio::time::timeout(SIGN_OF_LIFE, conn.batch_execute("")).await, Ok(Ok(())))
 }
 
-async fn establish(config: Config, refused: Arc<Notify>) -> diesel::ConnectionResult<AsyncPgConnection> {
+async fn establish(config: Config, role: Role, refused: Arc<Notify>) -> diesel::ConnectionResult<AsyncPgConnection> {
     let (client, connection) = config.connect(NoTls).await.map_err(|error| {
         if matches!(error.code(), Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION)) {
             refused.notify_one();
         }
         bad_connection(&error)
     })?;
-    AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
+    conn.batch_execute(role.greeting()).await.map_err(|error| bad_connection(&error))?;
+    Ok(conn)
 }
 
 fn bad_connection(error: &dyn std::error::Error) -> ConnectionError {

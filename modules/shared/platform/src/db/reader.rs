@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Config;
 
 use super::StoreError;
-use super::pool::{Conn, Lane};
+use super::pool::{Conn, Lane, Role};
 
 /// How long a read waits for the reader before it goes to the writer.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -22,7 +22,8 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(config: Option<Config>, max_connections: usize) -> Result<Self, StoreError> {
-        Ok(Self { lane: Lane::new(config, |pool| pool.max_size(max_connections))?, gate: Arc::default() })
+        let lane = Lane::new(config, Role::Reader, |pool| pool.max_size(max_connections))?;
+        Ok(Self { lane, gate: Arc::default() })
     }
 
     /// A connection, unless there is no reader or it cannot be had quickly.

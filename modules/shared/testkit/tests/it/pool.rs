@@ -8,6 +8,7 @@ use diesel::sql_types::Integer;
 use diesel_async::{AsyncConnection as _, SimpleAsyncConnection as _};
 use eshopz_platform::db::{Db, Single as _, StoreError};
 use eshopz_testkit::db::TestDb;
+use eshopz_testkit::postgres::Postgres;
 
 /// Long after a dropped transaction should be gone, and long before the server ends it by itself.
 const SOON: Duration = Duration::from_secs(5);
@@ -40,6 +41,63 @@ async fn whoever_is_dropped_in_a_transaction_holds_no_lock() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     db.conn().await.unwrap().batch_execute("SELECT 1").await.unwrap();
+}
+
+/// Holds a lock, and waits for another that somebody else has.
+async fn waits_in_transaction(db: &Db) {
+    let mut conn = db.conn().await.unwrap();
+    let done: Result<(), StoreError> = conn
+        .transaction(async |conn| {
+            conn.batch_execute("LOCK TABLE payments IN EXCLUSIVE MODE").await?;
+            Ok(conn.batch_execute("LOCK TABLE transactions IN EXCLUSIVE MODE").await?)
+        })
+        .await;
+    done.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_is_dropped_while_it_waits_for_a_lock_holds_none() {
+    let test = TestDb::new(&["payment"]).await;
+    let (db, owner) = (test.db("payments"), test.owner().await);
+    owner.batch_execute("BEGIN; LOCK TABLE payments.transactions IN EXCLUSIVE MODE").await.unwrap();
+    let looker = test.owner().await;
+    let waits = "SELECT 1 FROM pg_locks WHERE relation = 'payments.transactions'::regclass AND NOT granted";
+    let locked = "SELECT 1 FROM pg_locks WHERE relation = 'payments.payments'::regclass AND mode = 'ExclusiveLock'";
+    {
+        let mut dropped = std::pin::pin!(waits_in_transaction(&db));
+        while looker.query(waits, &[]).await.unwrap().is_empty() {
+            assert!(tokio::time::timeout(Duration::from_millis(10), &mut dropped).await.is_err(), "it has ended");
+        }
+    }
+    let since = Instant::now();
+    while !looker.query(locked, &[]).await.unwrap().is_empty() {
+        assert!(since.elapsed() < SOON, "it waits on, with its lock");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// As an address does after a failover that it has not heard of.
+#[tokio::test]
+async fn a_standby_is_not_taken_for_the_writer() {
+    let folder = std::env::temp_dir().join(format!("eshopz-standby-{}", std::process::id()));
+    let mut postgres = Postgres::start(&folder).await.unwrap();
+    let test = TestDb::on(postgres.url().to_owned(), &["payment"]).await;
+    let db = test.db("payments");
+    drop(db.conn().await.unwrap());
+    postgres.stop_in_order();
+    postgres.ended().await.unwrap();
+    let signal = folder.join("postgres").join("standby.signal");
+    std::fs::write(&signal, "").unwrap();
+    postgres.start_again().await.unwrap();
+    let refused = db.conn().await.map(drop).unwrap_err();
+    assert!(refused.to_string().contains("standby"), "{refused}");
+    postgres.stop_in_order();
+    postgres.ended().await.unwrap();
+    std::fs::remove_file(signal).unwrap();
+    postgres.start_again().await.unwrap();
+    drop(db.conn().await.unwrap());
+    postgres.stop().await.unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[derive(QueryableByName)]
