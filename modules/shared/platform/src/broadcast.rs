@@ -230,8 +230,9 @@ impl Shared {
             serde_json::to_string(&Message { from: self.origin.clone(), batch, unclean, keys }).unwrap_or_default()
         };
         let payloads: Vec<String> = keys.chunks(KEYS_AT_ONCE).map(|some| message(Some(some))).collect();
-        let too_much =
-            payloads.len() > NOTIFICATIONS_AT_ONCE || payloads.iter().any(|payload| payload.len() > PAYLOAD_AT_MOST);
+        // What is not clean has to be named, however much it is: the others look after just that.
+        let too_many = payloads.len() > NOTIFICATIONS_AT_ONCE && !unclean;
+        let too_much = too_many || payloads.iter().any(|payload| payload.len() > PAYLOAD_AT_MOST);
         if too_much { vec![message(None)] } else { payloads }
     }
 
@@ -275,6 +276,11 @@ mod tests {
         assert!(payloads.iter().all(|payload| payload.len() <= PAYLOAD_AT_MOST));
         let many: Vec<String> = (0..10_000).map(|n| n.to_string()).collect();
         assert_eq!(broadcast.0.payloads(1, &many, false).len(), 1);
+        let named = broadcast.0.payloads(1, &many, true).into_iter().flat_map(|payload| {
+            let message: Message = serde_json::from_str(&payload).unwrap();
+            message.keys.filter(|_| message.unclean).unwrap()
+        });
+        assert_eq!(named.collect::<Vec<_>>(), many);
         let long = ["x".repeat(8_000)];
         assert!(broadcast.0.payloads(1, &long, false).iter().all(|payload| payload.len() < 100));
     }

@@ -66,7 +66,10 @@ impl Gate {
                 return Return::Wait;
             }
             if !owed.keys.is_empty() {
-                return Return::Forget(owed.keys.drain().collect(), until);
+                let mut keys: Vec<String> = owed.keys.drain().collect();
+                // Leases before what is stored under them; they begin with a brace, which is above all letters.
+                keys.sort_unstable_by(|one, next| next.cmp(one));
+                return Return::Forget(keys, until);
             }
         }
         *owed = Owed::default();

@@ -53,9 +53,10 @@ pub(super) struct Lease {
 
 type Answer = (Option<Vec<u8>>, i64);
 
-/// The keys of a copy and of its lease.
+/// The keys of a copy's lease and of the copy, in the order in which they are to be deleted: with its lease left for a
+/// moment longer, somebody could store an old copy in between.
 pub(super) fn keys_of(key: &str) -> [String; 2] {
-    [key.to_owned(), lease_key(key)]
+    [lease_key(key), key.to_owned()]
 }
 
 /// In a cluster a script gets keys of one slot only. What is in braces decides on it, and without any the whole
