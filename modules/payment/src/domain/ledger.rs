@@ -128,4 +128,11 @@ impl Failure {
         let reason = super::declines::reason(code);
         Self { code: reason.code.to_owned(), message: reason.message.to_owned() }
     }
+
+    /// Whether it was the gateway that failed, and nothing was tried.
+    #[must_use]
+    pub fn is_the_gateways(&self) -> bool {
+        let theirs = [super::declines::GATEWAY_TIMEOUT, super::declines::GATEWAY_UNAVAILABLE];
+        theirs.iter().any(|reason| reason.code == self.code)
+    }
 }

@@ -266,6 +266,10 @@ fn attempt_failed(state: &mut PaymentState, attempt: Uuid, failure: Failure) -> 
     if state.undo_requested {
         return [vec![Effect::AttemptFailed], state.close()].concat();
     }
+    // A gateway that is away has tried no card.
+    if failure.is_the_gateways() {
+        state.attempts = state.attempts.saturating_sub(1);
+    }
     let last = state.attempts >= MAX_ATTEMPTS;
     state.status = if last { PaymentStatus::Failed } else { PaymentStatus::RequiresPaymentMethod };
     state.failure = Some(failure);

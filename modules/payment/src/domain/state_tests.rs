@@ -199,6 +199,19 @@ fn attempts_are_not_for_trying_out_cards() {
 }
 
 #[test]
+fn a_gateway_that_is_away_uses_up_no_attempts() {
+    let mut state = fresh();
+    for number in 1..=MAX_ATTEMPTS * 2 {
+        let id = attempt(u128::try_from(number).unwrap());
+        assert_eq!(state.begin(id), Ok(true));
+        let code = ["gateway_unavailable", "gateway_timeout"][usize::from(number % 2 == 0)];
+        reduce(&mut state, Fact::AttemptFailed { attempt: id, failure: Failure::of(code) });
+    }
+    assert_eq!((state.status, state.attempts), (PaymentStatus::RequiresPaymentMethod, 0));
+    assert_eq!(state.begin(attempt(99)), Ok(true));
+}
+
+#[test]
 fn outside_refunds_are_booked_once() {
     let mut state = run(processing(), &[captured(100)]);
     state.refunded = 50; // one of ours, on its way
