@@ -30,6 +30,7 @@ diesel::table! {
         tries -> Integer,
         try_at -> Nullable<Timestamptz>,
         selling_at -> Nullable<Timestamptz>,
+        sellers -> Integer,
     }
 }
 

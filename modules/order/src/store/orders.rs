@@ -11,7 +11,7 @@ use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 
 use super::{NewOrder, OrderRow, StatusChange};
-use crate::domain::{OrderStatus, customer_scope};
+use crate::domain::customer_scope;
 use crate::schema::orders;
 
 /// Inserts an order; `None` when its cart has made one already. Waits for a twin that is about to.
@@ -51,18 +51,31 @@ pub async fn lock_if_free(conn: &mut AsyncPgConnection, id: OrderId) -> QueryRes
 }
 
 /// Notes that somebody is about to sell an order's stock, if it is unpaid: from then on a cancellation knows that
-/// what it gives back may be sold behind it.
+/// what it gives back may be sold behind it. Of those who began half a minute ago nobody is at it any more.
 pub async fn begin_sale(conn: &mut AsyncPgConnection, id: OrderId) -> QueryResult<bool> {
-    let unpaid = orders::table.find(id.uuid()).filter(orders::status.eq(OrderStatus::PendingPayment.as_str()));
-    Ok(diesel::update(unpaid).set(orders::selling_at.eq(now)).execute(conn).await? == 1)
+    let begun = prepared(
+        sql_query(
+            "UPDATE orders SET selling_at = now(), \
+                sellers = CASE WHEN selling_at >= now() - interval '30 seconds' THEN sellers ELSE 0 END + 1 \
+             WHERE id = $1 AND status = 'pending_payment'",
+        )
+        .bind::<SqlUuid, _>(id.uuid()),
+    );
+    Ok(begun.execute(conn).await? == 1)
 }
 
-/// Notes that the sale has come to its end, one or the other.
+/// Notes that a sale has come to its end, one or the other. Another may be under way.
 pub async fn end_sale(conn: &mut AsyncPgConnection, id: OrderId) -> QueryResult<usize> {
-    diesel::update(orders::table.find(id.uuid()).filter(orders::selling_at.is_not_null()))
-        .set(orders::selling_at.eq(None::<DateTime<Utc>>))
-        .execute(conn)
-        .await
+    prepared(
+        sql_query(
+            "UPDATE orders SET sellers = greatest(sellers - 1, 0), \
+                selling_at = CASE WHEN sellers > 1 THEN selling_at END \
+             WHERE id = $1 AND selling_at IS NOT NULL",
+        )
+        .bind::<SqlUuid, _>(id.uuid()),
+    )
+    .execute(conn)
+    .await
 }
 
 /// Changes the state of a locked order. The jobs begin anew with it.

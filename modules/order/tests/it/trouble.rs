@@ -1,7 +1,7 @@
 //! The way to the neighbours, which can be troubled: a call that does not get there, or one whose answer
 //! gets lost on the way back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -28,8 +28,8 @@ pub struct Way {
     /// By call, as in `products.reserve`: what goes wrong and how often.
     plan: Mutex<HashMap<&'static str, (Trouble, u32)>>,
     tried: Mutex<HashMap<&'static str, u32>>,
-    /// Calls that are held up on the way.
-    held: Mutex<HashSet<&'static str>>,
+    /// Calls that are held up on the way, up to which one of them.
+    held: Mutex<HashMap<&'static str, u32>>,
 }
 
 impl Way {
@@ -49,15 +49,21 @@ impl Way {
 
     /// No such call arrives until it is [`Self::let_through`].
     pub fn hold(&self, call: &'static str) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(call);
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(call, u32::MAX);
+    }
+
+    /// The next such call does not arrive until it is [`Self::let_through`]; those after it do.
+    pub fn hold_next(&self, call: &'static str) {
+        let next = self.tried(call) + 1;
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(call, next);
     }
 
     pub fn let_through(&self, call: &'static str) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(call);
     }
 
-    fn is_held(&self, call: &'static str) -> bool {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).contains(call)
+    fn is_held(&self, call: &'static str, number: u32) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).get(call).is_some_and(|last| number <= *last)
     }
 
     pub fn clear(&self) {
@@ -89,8 +95,13 @@ impl Way {
     }
 
     async fn on<T>(&self, call: &'static str, done: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        *self.tried.lock().unwrap_or_else(PoisonError::into_inner).entry(call).or_default() += 1;
-        while self.is_held(call) {
+        let number = {
+            let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+            let number = tried.entry(call).or_default();
+            *number += 1;
+            *number
+        };
+        while self.is_held(call, number) {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
         self.meet(call, Trouble::Request)?;

@@ -1,0 +1,3 @@
+SET LOCAL search_path = orders, public;
+
+ALTER TABLE orders DROP COLUMN sellers;
