@@ -21,7 +21,7 @@ pub const UNREACHED: &[(&str, &str)] = &[
     ("order::service::expire::each#", LOST_RACE),
     ("order::service::settle::OrderService::settle#7:", LOST_RACE),
     ("order::service::refund_again::", "a refund that failed is asked for again ten minutes later"),
-    ("order::service::reverse::OrderService::others_are_pending#", "more refunds at once than were paid"),
+    ("order::service::reverse::OrderService::older_are_pending#", "more refunds at once than were paid"),
     (
         "order::service::voided::OrderService::cancel_voided#",
         "the gateway lets a hold go that nobody wants to; see tests/topologies",

@@ -36,6 +36,25 @@ impl OrderService {
         Ok(true)
     }
 
+    /// News that a refund was paid which counts as failed here: either they are older than its failure, or it was begun
+    /// after all, and whoever had it begun died before writing that down. The payment module knows.
+    pub(super) async fn look_again(&self, id: Uuid) -> Result<(), OrderError> {
+        let Some(failed) = self.failed_part(id).await? else { return Ok(()) };
+        let (part, order) = (self.part(failed.part()).await?, self.known(failed.order_id.into()).await?);
+        match self.ask_for_refund(&order, &part, RefundId(id)).await? {
+            Some(RefundStatus::Failed) | None => Ok(()),
+            Some(status) => self.revive(id, RefundState(status)).await.map(drop),
+        }
+    }
+
+    /// A refund of a part, if it has failed.
+    async fn failed_part(&self, id: Uuid) -> Result<Option<RefundRow>, OrderError> {
+        let mut conn = self.db.conn().await?;
+        let failed = store::refund(&mut conn, id).await?.filter(|row| row.status.0 == RefundStatus::Failed);
+        let Some(failed) = failed else { return Ok(None) };
+        Ok(store::reversal(&mut conn, failed.part()).await?.map(|_| failed))
+    }
+
     /// The refund with this id.
     pub(super) async fn refund(&self, id: Uuid) -> Result<RefundRow, OrderError> {
         let mut conn = self.db.conn().await?;

@@ -121,7 +121,7 @@ impl OrderService {
         match self.payments.refund(command).await {
             Ok(refund) => Ok(Some(refund.status)),
             // What another one takes may be there again: it can fail.
-            Err(fault) if fault.code == EXCEEDS && self.others_are_pending(order, id).await? => {
+            Err(fault) if fault.code == EXCEEDS && self.older_are_pending(order, id).await? => {
                 Ok(Some(RefundStatus::Pending))
             }
             Err(fault) if is_refused(&fault) => {
@@ -132,9 +132,9 @@ impl OrderService {
         }
     }
 
-    async fn others_are_pending(&self, order: &OrderRow, but: RefundId) -> Result<bool, OrderError> {
+    async fn older_are_pending(&self, order: &OrderRow, than: RefundId) -> Result<bool, OrderError> {
         let mut conn = self.db.conn().await?;
-        Ok(store::others_are_pending(&mut conn, order.order_id(), but.uuid()).await?)
+        Ok(store::older_are_pending(&mut conn, order.order_id(), than.uuid()).await?)
     }
 
     /// Notes how far a refund of an order's payment has come, one that somebody else asked for included.
@@ -149,6 +149,9 @@ impl OrderService {
         status: RefundStatus,
         via: Option<Delivery>,
     ) -> Result<(), OrderError> {
+        if status == RefundStatus::Succeeded {
+            self.look_again(refund.uuid()).await?;
+        }
         let (order, id, status, at) = (order.uuid(), refund.uuid(), RefundState(status), now());
         let mut conn = self.db.conn().await?;
         (*conn)

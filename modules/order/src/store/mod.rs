@@ -17,7 +17,7 @@ pub use orders::{
     set_finished, set_undone, touch,
 };
 pub use refunds::{
-    RefundNews, RefundRow, insert_attempt, is_given_back, note_refund, others_are_pending, owed, refund, refunds_of,
+    RefundNews, RefundRow, insert_attempt, is_given_back, note_refund, older_are_pending, owed, refund, refunds_of,
     refunds_of_parts, revive_refund,
 };
 pub use reversals::{

@@ -130,11 +130,11 @@ pub async fn refund(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Optio
     refunds::table.find(id).select(RefundRow::as_select()).first(conn).await.optional()
 }
 
-/// Whether another refund of the order than this one is on its way.
-pub async fn others_are_pending(conn: &mut AsyncPgConnection, order: OrderId, but: Uuid) -> QueryResult<bool> {
+/// Whether a refund of the order that is older than this one is on its way. Younger ones may be waiting for this one.
+pub async fn older_are_pending(conn: &mut AsyncPgConnection, order: OrderId, than: Uuid) -> QueryResult<bool> {
     let others = refunds::table
         .filter(refunds::order_id.eq(order.uuid()))
-        .filter(refunds::id.ne(but))
+        .filter(refunds::id.lt(than))
         .filter(refunds::status.eq("pending"));
     diesel::select(diesel::dsl::exists(others)).single(conn).await
 }

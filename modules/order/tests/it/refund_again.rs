@@ -106,3 +106,55 @@ async fn it_is_not_over_while_another_refund_may_fail() {
     let found = statuses(&shop, &order).await;
     assert_eq!((found[1].as_str(), json!(found)[0] == "pending"), ("succeeded", false));
 }
+
+/// Runs all jobs that are due, once.
+async fn work(shop: &Shop) {
+    shop.sql(LATER).await;
+    let asked = "SELECT 1 WHERE 2 > (SELECT count(*) FROM orders.leases WHERE until > now() + interval '31 seconds' \
+        AND name IN ('order.ask_again_for_refunds', 'order.ask_for_refunds'))";
+    shop.work_until_none(asked).await;
+}
+
+#[tokio::test]
+async fn refunds_that_exceed_what_is_left_do_not_wait_for_each_other() {
+    let shop = Shop::open().await;
+    let (order, mug, pot) = paid(&shop).await;
+    shop.near.world().slow_gateway = true;
+    cancel(&shop, &order, &[], items(&[(pot, 1)])).await;
+    shop.near.world().slow_gateway = false;
+    shop.near.world().payments.get_mut(&id_of(&order)).unwrap().refunded_amount.amount = 6_000;
+    for _ in 0..2 {
+        cancel(&shop, &order, &[], items(&[(mug, 1)])).await;
+    }
+    assert_eq!(statuses(&shop, &order).await, ["pending", "pending", "pending"]);
+    for _ in 0..3 {
+        work(&shop).await;
+    }
+    assert_eq!(statuses(&shop, &order).await, ["succeeded", "failed", "failed"]);
+}
+
+#[tokio::test]
+async fn one_that_was_begun_again_is_known_though_its_answer_was_lost() {
+    let shop = Shop::open().await;
+    let (order, mug, _) = paid(&shop).await;
+    let left = |amount| shop.near.world().payments.get_mut(&id_of(&order)).unwrap().refunded_amount.amount = amount;
+    left(6_000);
+    cancel(&shop, &order, &[], items(&[(mug, 1)])).await;
+    assert_eq!(statuses(&shop, &order).await, ["failed"]);
+    left(0);
+    shop.way.once("payments.refund", crate::trouble::Trouble::Answer);
+    work(&shop).await;
+    assert_eq!((statuses(&shop, &order).await, refunded(&shop, &order)), (vec!["failed".to_owned()], 1_000));
+    let payment = shop.near.payment(id_of(&order));
+    let refund = shop.near.world().refunds.keys().copied().next().unwrap();
+    let paid_back = eshopz_payment_api::PaymentRefunded {
+        payment_id: payment.id,
+        order_id: payment.order_id,
+        refund_id: refund,
+        amount: eshopz_kernel::Money::new(1_000, payment.amount.currency),
+        refunded_amount: eshopz_kernel::Money::new(1_000, payment.amount.currency),
+        at: chrono::Utc::now(),
+    };
+    shop.deliver(&paid_back).await;
+    assert_eq!(statuses(&shop, &order).await, ["succeeded"]);
+}
