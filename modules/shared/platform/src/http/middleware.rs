@@ -72,9 +72,12 @@ fn record(span: &tracing::Span, method: &Method, route: &str, status: u16, start
     });
 }
 
+/// Of one route, by method and status.
+type Durations = HashMap<(&'static str, u16), Histogram>;
+
 thread_local! {
-    /// By route, and by method and status: to look one up among all metrics costs more than to record.
-    static DURATIONS: RefCell<HashMap<String, HashMap<(&'static str, u16), Histogram>>> = RefCell::default();
+    /// By route. To look one up among all metrics costs more than to record.
+    static DURATIONS: RefCell<HashMap<String, Durations>> = RefCell::default();
 }
 
 fn durations(method: &'static str, route: &str, status: u16) -> Histogram {
