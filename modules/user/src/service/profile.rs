@@ -66,6 +66,8 @@ impl UserService {
                     return Err(UserError::WrongCurrentPassword);
                 }
                 users::set_password(conn, user.id, &hash).await?;
+                // Whoever has read a letter with a token must not have the last word.
+                mailed_tokens::forget(conn, user.id, mailed_tokens::Purpose::PasswordReset).await?;
                 Ok(sessions::revoke_all(conn, user.id, Some(principal.session_id.uuid())).await?)
             })
             .await?;

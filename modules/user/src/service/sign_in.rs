@@ -103,6 +103,8 @@ impl UserService {
         let presented = secret::hash(token);
         let fresh = Secret::generate();
         let ttl = self.settings.refresh_token_ttl.as_secs_f64();
+        // What signs the access token is had first: with the old refresh token spent it is too late to say "come again".
+        self.keyring.public().await?;
         let mut conn = self.db.conn().await?;
         let refreshed = (*conn).transaction(async |conn| exchange(conn, &presented, &fresh.hash, ttl).await).await?;
         drop(conn);

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Binary, Double, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
@@ -30,15 +29,6 @@ impl Purpose {
     }
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = mailed_tokens)]
-struct NewMailedToken<'a> {
-    hash: &'a [u8],
-    user_id: Uuid,
-    purpose: &'static str,
-    expires_at: DateTime<Utc>,
-}
-
 pub async fn insert(
     conn: &mut AsyncPgConnection,
     user_id: Uuid,
@@ -46,8 +36,15 @@ pub async fn insert(
     hash: &[u8],
     ttl: Duration,
 ) -> QueryResult<usize> {
-    let token = NewMailedToken { hash, user_id, purpose: purpose.as_str(), expires_at: Utc::now() + ttl };
-    diesel::insert_into(mailed_tokens::table).values(token).execute(conn).await
+    let insert = sql_query(
+        "INSERT INTO mailed_tokens (hash, user_id, purpose, expires_at) \
+         VALUES ($1, $2, $3, now() + $4 * interval '1 second')",
+    )
+    .bind::<Binary, _>(hash)
+    .bind::<SqlUuid, _>(user_id)
+    .bind::<Text, _>(purpose.as_str())
+    .bind::<Double, _>(ttl.as_secs_f64());
+    prepared(insert).execute(conn).await
 }
 
 /// Whether a token is good.

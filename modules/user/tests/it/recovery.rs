@@ -32,6 +32,18 @@ async fn a_forgotten_password_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_changed_password_outdates_a_letter_that_is_on_its_way() {
+    let shop = Shop::open().await;
+    let token = shop.customer("ann@example.com").await;
+    shop.call("POST", "/auth/password-reset", "", json!({"email": "ann@example.com"})).await;
+    let letter = shop.letters.token("ann@example.com", "new password").await;
+    let change = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
+    assert_eq!(shop.call("PUT", "/users/me/password", &token, change).await.status, 204);
+    assert_eq!(confirm(&shop, &letter, "somebody else's choice").await.code(), "invalid_or_expired_token");
+    assert_eq!(shop.try_sign_in("ann@example.com", NEW_PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_reset_says_nothing_about_who_has_an_account() {
     let shop = Shop::open().await;
     shop.register("ann@example.com").await;
