@@ -86,6 +86,11 @@ impl Cells<'_> {
         self.raw(column).map(|raw| cell::uncode(raw.trim()).replace(char::is_control, " "))
     }
 
+    /// A path, each of whose steps may be as long as a name.
+    fn long(&self, column: Column, name: &'static str) -> Result<Option<String>, Reason> {
+        bounded(self.text(column), name, LONG)
+    }
+
     fn boolean(&self, column: Column, name: &'static str) -> Result<Option<bool>, Reason> {
         match self.text(column).as_deref() {
             None | Some("") => Ok(None),
@@ -105,8 +110,8 @@ impl Cells<'_> {
             product_type: self.short(Column::Type, "Type")?,
             tags: self.text(Column::Tags).map(|text| tags(&text)).transpose()?,
             status: self.status()?,
-            category: path(self.short(Column::Category, "Product Category")?.as_deref()),
-            category_slugs: path(self.short(Column::CategorySlugs, "Category Slugs")?.as_deref()),
+            category: path(self.long(Column::Category, "Product Category")?.as_deref()),
+            category_slugs: path(self.long(Column::CategorySlugs, "Category Slugs")?.as_deref()),
             option_names: self.three(Column::OptionName, "Option Name")?,
         })
     }
@@ -192,7 +197,7 @@ impl Cells<'_> {
 
     fn quantity(&self, backorder: Option<bool>) -> Result<Option<i64>, Reason> {
         let Some(text) = self.text(Column::Quantity).filter(|text| !text.is_empty()) else { return Ok(None) };
-        match cell::integer(&text).filter(|quantity| quantity.abs() <= LARGEST_QUANTITY) {
+        match cell::integer(&text).filter(|quantity| (-LARGEST_QUANTITY..=LARGEST_QUANTITY).contains(quantity)) {
             None => Err(Reason::BadNumber { column: "Variant Inventory Qty", value: shortened(&text) }),
             Some(quantity) if quantity < 0 && backorder != Some(true) => Err(Reason::NegativeQuantity),
             Some(quantity) => Ok(Some(quantity)),

@@ -16,6 +16,8 @@ const MAX_PRICE: i64 = 10_000_000_000;
 const MAX_LINE: usize = 255;
 /// The longest address of a picture, in characters.
 const MAX_URL: usize = 2_048;
+/// Of a product.
+const MAX_OPTIONS: usize = 3;
 
 fn refused(code: &'static str, message: impl Into<Cow<'static, str>>) -> ValidationError {
     ValidationError::new(code).with_message(message.into())
@@ -52,6 +54,9 @@ pub fn names(names: &[String]) -> Result<(), ValidationError> {
 
 /// Values of a variant by the name of the option.
 pub fn option_values(values: &BTreeMap<String, String>) -> Result<(), ValidationError> {
+    if values.len() > MAX_OPTIONS {
+        return Err(refused("length", "must be of at most three options"));
+    }
     values.iter().try_for_each(|(option, value)| name(option).and_then(|()| name(value)))
 }
 

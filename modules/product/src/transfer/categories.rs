@@ -6,8 +6,16 @@ use std::collections::HashMap;
 use eshopz_kernel::CategoryId;
 use uuid::Uuid;
 
-/// The longest slug and name of a category, in characters.
+use crate::domain::handle;
+
+/// The longest slug of a category that is made of its name, in characters.
 const LONGEST: usize = 100;
+
+/// The longest name.
+const LONGEST_NAME: usize = 255;
+
+/// The slug of a name without a letter that a slug can have.
+const NAMELESS: &str = "category";
 
 /// A node of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +84,9 @@ impl CategoryTree {
 
     fn child(&mut self, parent: Option<Uuid>, name: &str, slug: Option<&str>) -> Uuid {
         let named = slugify(name);
-        if let Some(known) = slug.and_then(|slug| self.by_slug.get(slug)) {
+        // One that can be a slug is taken as it is, so that the next row finds it.
+        let slug = slug.map(|slug| if handle::is_valid(slug) { slug.to_owned() } else { slugify(slug) });
+        if let Some(known) = slug.as_ref().and_then(|slug| self.by_slug.get(slug)) {
             return *known;
         }
         if slug.is_none()
@@ -84,8 +94,8 @@ impl CategoryTree {
         {
             return known;
         }
-        let slug = self.free_slug(parent, slug.map(slugify).unwrap_or(named));
-        let name: String = name.chars().take(LONGEST).collect();
+        let slug = self.free_slug(parent, slug.unwrap_or(named));
+        let name: String = name.chars().take(LONGEST_NAME).collect();
         let node = CategoryState { id: CategoryId::new().uuid(), slug, name, parent_id: parent };
         self.fresh.push(node.clone());
         self.insert(node)
@@ -93,11 +103,11 @@ impl CategoryTree {
 
     fn child_named(&self, parent: Option<Uuid>, name: &str, slug: &str) -> Option<Uuid> {
         let at = |id: &Uuid| self.nodes.get(id).is_some_and(|node| node.parent_id == parent);
-        let by_slug = self.by_slug.get(slug).copied().filter(|id| at(id));
-        by_slug.or_else(|| {
-            let mut children = self.nodes.values().filter(|node| node.parent_id == parent);
-            children.find(|node| node.name.to_lowercase() == name.to_lowercase()).map(|node| node.id)
-        })
+        let mut children = self.nodes.values().filter(|node| node.parent_id == parent);
+        let named = children.find(|node| node.name.to_lowercase() == name.to_lowercase()).map(|node| node.id);
+        // What is left of names without Latin letters says nothing of them.
+        let telling = Some(slug).filter(|slug| *slug != NAMELESS);
+        named.or_else(|| telling.and_then(|slug| self.by_slug.get(slug)).copied().filter(|id| at(id)))
     }
 
     /// The slug, or with the parent's before it, or with a number after it.
@@ -140,7 +150,7 @@ pub fn slugify(name: &str) -> String {
     }
     let short: String = slug.chars().take(LONGEST).collect();
     let slug = short.trim_matches('-');
-    if slug.is_empty() { "category".to_owned() } else { slug.to_owned() }
+    if slug.is_empty() { NAMELESS.to_owned() } else { slug.to_owned() }
 }
 
 /// Letters of Western European languages without their marks.
@@ -191,6 +201,27 @@ mod tests {
         let made = tree.at(&path("Tops > Tees"), &path("tops > t-shirts")).unwrap();
         assert_eq!(tree.at(&path("Tops > Renamed"), &path("tops > t-shirts")), Some(made));
         assert_eq!(tree.path(made)[1], ("Tees".to_owned(), "t-shirts".to_owned()));
+    }
+
+    #[test]
+    fn slugs_are_taken_as_they_are() {
+        let mut tree = CategoryTree::default();
+        for slug in ["t_shirts", "café"] {
+            let made = tree.at(&path("Tees"), &path(slug)).unwrap();
+            assert_eq!(tree.at(&path("Tees"), &path(slug)), Some(made));
+            assert_eq!(tree.path(made)[0].1, slug);
+        }
+        let made = tree.at(&path("Tees"), &path("No Slug")).unwrap();
+        assert_eq!(tree.at(&path("Tees"), &path("No Slug")), Some(made));
+    }
+
+    #[test]
+    fn names_of_any_script_are_told_apart() {
+        let mut tree = CategoryTree::default();
+        let clothes = tree.at(&path("Одежда"), &[]).unwrap();
+        let shoes = tree.at(&path("Обувь"), &[]).unwrap();
+        assert_ne!(clothes, shoes);
+        assert_eq!((tree.at(&path("одежда"), &[]), tree.at(&path("Обувь"), &[])), (Some(clothes), Some(shoes)));
     }
 
     #[test]

@@ -184,6 +184,10 @@ async fn bad_products_are_refused_by_field_and_leave_nothing() {
         (with(&|b| b["variants"][1]["price"]["currency"] = json!("EUR")), "/variants/1/price/currency"),
         (with(&|b| b["variants"][1]["price"] = json!(19.99)), "/variants/1/price"),
         (with(&|b| b["variants"][1]["option_values"] = json!({"Colour": "x"})), "/variants/1/option_values"),
+        (
+            with(&|b| b["variants"][1]["option_values"] = json!({"A": "1", "B": "2", "C": "3", "D": "4"})),
+            "/variants/1/option_values",
+        ),
         (with(&|b| b["variants"][0]["on_hand"] = json!(-1)), "/variants/0/on_hand"),
         (with(&|b| b["options"] = json!([{"name": "A"}, {"name": "A"}])), "/options"),
         (with(&|b| b["category"] = json!("nowhere")), "/category"),
