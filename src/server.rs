@@ -14,9 +14,9 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, 
 use anyhow::Context as _;
 use eshopz_kernel::{Fault, FaultKind};
 use eshopz_platform::cache::Throttle;
-use eshopz_platform::http::HttpFault;
 use eshopz_platform::http::connections::{Connections, note_requests};
 use eshopz_platform::http::middleware::request_context;
+use eshopz_platform::http::{ClientAddress, HttpFault};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use utoipa_actix_web::AppExt as _;
@@ -185,7 +185,7 @@ async fn limit_clients(
     let limit = req.app_data::<web::Data<Option<Throttle>>>().and_then(|limit| limit.as_ref().clone());
     if let (Some(limit), Some(peer)) = (limit, req.peer_addr()) {
         // An answer, not an error: an error would pass by what every answer has around it.
-        if let Err(fault) = limit.hit(&peer.ip().to_string()).await {
+        if let Err(fault) = limit.hit(&ClientAddress(Some(peer.ip().to_canonical())).throttle_key()).await {
             return Ok(req.into_response(HttpFault(fault).error_response()).map_into_right_body());
         }
     }
