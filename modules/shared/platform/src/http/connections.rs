@@ -33,7 +33,7 @@ const MOST: u64 = 10_000;
 /// What times are told from.
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// In place of a time, in milliseconds.
+/// In place of a time, in nanoseconds.
 const NEVER: u64 = u64::MAX;
 
 /// File descriptors for all else: databases, neighbours, files, the other listeners.
@@ -214,13 +214,13 @@ impl Moment {
     }
 
     fn set(&self, time: Option<Instant>) {
-        let millis = time.map(|time| time.saturating_duration_since(*BEGAN).as_millis());
-        self.0.store(millis.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(NEVER), Ordering::Relaxed);
+        let nanos = time.map(|time| time.saturating_duration_since(*BEGAN).as_nanos());
+        self.0.store(nanos.and_then(|nanos| u64::try_from(nanos).ok()).unwrap_or(NEVER), Ordering::Relaxed);
     }
 
     fn get(&self) -> Option<Instant> {
-        let millis = self.0.load(Ordering::Relaxed);
-        (millis != NEVER).then(|| *BEGAN + Duration::from_millis(millis))
+        let nanos = self.0.load(Ordering::Relaxed);
+        (nanos != NEVER).then(|| *BEGAN + Duration::from_nanos(nanos))
     }
 }
 
