@@ -107,12 +107,10 @@ async fn it_is_not_over_while_another_refund_may_fail() {
     assert_eq!((found[1].as_str(), json!(found)[0] == "pending"), ("succeeded", false));
 }
 
-/// Runs all jobs that are due, once.
-async fn work(shop: &Shop) {
+/// Time passes, and the jobs run until nothing is as the query says.
+async fn later(shop: &Shop, until_none: &str) {
     shop.sql(LATER).await;
-    let asked = "SELECT 1 WHERE 2 > (SELECT count(*) FROM orders.leases WHERE until > now() + interval '31 seconds' \
-        AND name IN ('order.ask_again_for_refunds', 'order.ask_for_refunds'))";
-    shop.work_until_none(asked).await;
+    shop.work_until_none(until_none).await;
 }
 
 #[tokio::test]
@@ -127,8 +125,10 @@ async fn refunds_that_exceed_what_is_left_do_not_wait_for_each_other() {
         cancel(&shop, &order, &[], items(&[(mug, 1)])).await;
     }
     assert_eq!(statuses(&shop, &order).await, ["pending", "pending", "pending"]);
-    for _ in 0..3 {
-        work(&shop).await;
+    for left in [2, 1, 0] {
+        let more =
+            format!("SELECT 1 WHERE (SELECT count(*) FROM orders.order_refunds WHERE status = 'pending') > {left}");
+        later(&shop, &more).await;
     }
     assert_eq!(statuses(&shop, &order).await, ["succeeded", "failed", "failed"]);
 }
@@ -143,7 +143,8 @@ async fn one_that_was_begun_again_is_known_though_its_answer_was_lost() {
     assert_eq!(statuses(&shop, &order).await, ["failed"]);
     left(0);
     shop.way.once("payments.refund", crate::trouble::Trouble::Answer);
-    work(&shop).await;
+    later(&shop, "SELECT 1 FROM orders.order_refunds WHERE tries = 0").await;
+    shop.way.clear();
     assert_eq!((statuses(&shop, &order).await, refunded(&shop, &order)), (vec!["failed".to_owned()], 1_000));
     let payment = shop.near.payment(id_of(&order));
     let refund = shop.near.world().refunds.keys().copied().next().unwrap();
