@@ -224,8 +224,8 @@ impl Lane {
     ) -> Result<Self, StoreError> {
         let address = Address(Arc::new(RwLock::new(Target { config, generation: 0 })));
         let refused = Arc::<Notify>::default();
-        let (address_of, refused_of) = (address.clone(), Arc::clone(&refused));
-        let sessions = Sessions { address: address_of, runtime: Handle::current(), role, refused: refused_of };
+        let sessions =
+            Sessions { address: address.clone(), runtime: Handle::current(), role, refused: Arc::clone(&refused) };
         let pool = built(Pool::builder(sessions)).build().map_err(|error| StoreError::Pool(error.to_string()))?;
         Ok(Self { pool, address, refused })
     }
