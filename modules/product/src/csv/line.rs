@@ -7,6 +7,8 @@ use super::refusal::Reason;
 
 /// The longest handle, title and other short text, in characters.
 pub const SHORT: usize = 255;
+/// A category's names or slugs from the root down, each of which is short.
+pub const PATH: usize = 2_000;
 /// The longest description, in characters.
 pub const LONG: usize = 100_000;
 /// The longest alternative text of an image, in characters.

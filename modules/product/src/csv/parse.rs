@@ -6,7 +6,7 @@ use eshopz_kernel::money::PriceError;
 use super::cell;
 use super::columns::{Column, Columns};
 use super::line::{
-    ADDRESS, ALT, ImageCells, LARGEST_PRICE, LARGEST_QUANTITY, LARGEST_WEIGHT, LONG, Line, LineContent, Parsed,
+    ADDRESS, ALT, ImageCells, LARGEST_PRICE, LARGEST_QUANTITY, LARGEST_WEIGHT, LONG, Line, LineContent, PATH, Parsed,
     ProductCells, SHORT, TAGS, VariantCells, Visibility,
 };
 use super::refusal::{Reason, shortened};
@@ -86,9 +86,11 @@ impl Cells<'_> {
         self.raw(column).map(|raw| cell::uncode(raw.trim()).replace(char::is_control, " "))
     }
 
-    /// A path, each of whose steps may be as long as a name.
-    fn long(&self, column: Column, name: &'static str) -> Result<Option<String>, Reason> {
-        bounded(self.text(column), name, LONG)
+    /// The steps of a path from the root down.
+    fn path(&self, column: Column, name: &'static str) -> Result<Vec<String>, Reason> {
+        let text = bounded(self.text(column), name, PATH)?.unwrap_or_default();
+        let steps = text.split('>').map(str::trim).filter(|step| !step.is_empty());
+        steps.map(|step| bounded(Some(step.to_owned()), name, SHORT).map(Option::unwrap_or_default)).collect()
     }
 
     fn boolean(&self, column: Column, name: &'static str) -> Result<Option<bool>, Reason> {
@@ -110,8 +112,8 @@ impl Cells<'_> {
             product_type: self.short(Column::Type, "Type")?,
             tags: self.text(Column::Tags).map(|text| tags(&text)).transpose()?,
             status: self.status()?,
-            category: path(self.long(Column::Category, "Product Category")?.as_deref()),
-            category_slugs: path(self.long(Column::CategorySlugs, "Category Slugs")?.as_deref()),
+            category: self.path(Column::Category, "Product Category")?,
+            category_slugs: self.path(Column::CategorySlugs, "Category Slugs")?,
             option_names: self.three(Column::OptionName, "Option Name")?,
         })
     }
@@ -254,10 +256,4 @@ fn tags(text: &str) -> Result<Vec<String>, Reason> {
         }
     }
     if tags.len() > TAGS { Err(Reason::TooManyTags { limit: TAGS }) } else { Ok(tags) }
-}
-
-/// The elements of `Apparel > Shirts`.
-fn path(text: Option<&str>) -> Vec<String> {
-    let elements = text.unwrap_or_default().split('>').map(str::trim);
-    elements.filter(|element| !element.is_empty()).map(str::to_owned).collect()
 }

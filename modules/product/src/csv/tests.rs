@@ -84,6 +84,21 @@ fn each_mistake_has_its_reason() {
 }
 
 #[test]
+fn each_step_of_a_path_may_be_as_long_as_a_name() {
+    let said = |path: &str| {
+        let file = format!("Handle,Title,Product Category\nmug,Mug,{path}\n");
+        match lines(file.as_bytes()).remove(0).1 {
+            Parsed::Line(line) => line.product.map(|cells| cells.category.len()).map_err(|reason| reason.code()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let name = "x".repeat(255);
+    assert_eq!(said(&format!("{name} > {name} > {name}")), Ok(3));
+    assert_eq!(said(&format!("x > {name}x")), Err("too_long"));
+    assert_eq!(said(&"x>".repeat(1_001)), Err("too_long"));
+}
+
+#[test]
 fn the_file_may_look_like_anything_a_spreadsheet_writes() {
     let rows = |text: &[u8]| -> Vec<(u64, String)> {
         lines(text)
