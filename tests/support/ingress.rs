@@ -90,7 +90,8 @@ impl Ingress {
     }
 
     fn said(&self) -> String {
-        std::fs::read_to_string(self.folder.join("said")).unwrap_or_default()
+        let files = ["said", "error.log"].map(|name| std::fs::read_to_string(self.folder.join(name)));
+        files.into_iter().map(Result::unwrap_or_default).collect()
     }
 }
 

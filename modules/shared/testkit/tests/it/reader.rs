@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl as _;
+use diesel_async::pooled_connection::PoolableConnection as _;
 use eshopz_kernel::{Fault, FaultKind};
 use eshopz_platform::db::{Conn, Db, DbConfig, Single as _, StoreError};
 use eshopz_testkit::db::TestDb;
@@ -80,6 +81,13 @@ async fn a_reader_that_goes_and_comes_back_is_left_and_used_again() {
     owner.batch_execute(&gone).await.unwrap();
     let broken = Fault::from(ask(&mut held, "1").await.unwrap_err());
     assert_eq!((broken.kind, broken.retry_after), (FaultKind::Unavailable, Some(1)), "broken in the middle");
+    // The server says that it ends the session before it closes the connection.
+    within(Duration::from_secs(5), async {
+        while !held.is_broken() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
     drop(held);
     for _ in 0..20 {
         assert_eq!(answers(&db).await.unwrap(), name(&writer));
