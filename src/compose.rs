@@ -19,14 +19,14 @@ use eshopz_platform::books::Report;
 use eshopz_platform::cache::{Counters, Redis};
 use eshopz_platform::db::Db;
 use eshopz_platform::events::Listener;
-use eshopz_product::{ProductDeps, ProductModule, ProductSettings};
+use eshopz_product::{Cache, ProductDeps, ProductModule, ProductSettings};
 use eshopz_product_api::ProductApi;
 use eshopz_user::{FolderMailer, UserDeps, UserModule, UserSettings, parse_signing_keys};
 use eshopz_user_api::UserApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::cli::{Settings, WrongCall, wrong_call};
-use crate::config::{Capture, PaymentGateway, Switch};
+use crate::config::{Capture, PaymentGateway, ProductCache};
 use crate::database::Database;
 use crate::modules::Module;
 use crate::neighbours::Neighbours;
@@ -157,7 +157,11 @@ pub fn product_module(db: Db, redis: &Redis, settings: &Settings) -> ProductModu
         redis: redis.clone(),
         settings: ProductSettings {
             currency: settings.shop.currency,
-            cache: settings.runtime.product_cache == Switch::On,
+            cache: match settings.runtime.product_cache {
+                ProductCache::On => Cache::On,
+                ProductCache::Redis => Cache::Redis,
+                ProductCache::Off => Cache::Off,
+            },
             ..ProductSettings::default()
         },
     })

@@ -16,7 +16,7 @@ pub use database::DatabaseArgs;
 pub use describe::describe;
 pub use hidden::Hidden;
 pub use neighbours::{NeighbourArgs, Neighbourhood};
-pub use runtime::{Capture, Environment, EventTransport, PaymentGateway, RuntimeArgs, Switch};
+pub use runtime::{Capture, Environment, EventTransport, PaymentGateway, ProductCache, RuntimeArgs, Switch};
 pub use secret_source::SecretSource;
 pub use serve::{Addresses, ServeArgs};
 pub use shop::ShopArgs;

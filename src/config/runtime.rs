@@ -39,6 +39,14 @@ pub enum Switch {
     Off,
 }
 
+/// Where products are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProductCache {
+    On,
+    Redis,
+    Off,
+}
+
 /// Everything around the shop.
 #[derive(Args, Clone, Debug)]
 pub struct RuntimeArgs {
@@ -112,10 +120,10 @@ pub struct RuntimeArgs {
     #[arg(long, env = "ESHOPZ_WEBHOOK_SECRET", hide_env_values = true, global = true, hide_short_help = true)]
     pub webhook_secret: Option<Hidden>,
 
-    /// Whether products are remembered, in the process and in Redis.
-    #[arg(long, env = "ESHOPZ_PRODUCT_CACHE", value_enum, default_value_t = Switch::On, global = true,
+    /// Where products are remembered: `on` is in the process and in Redis, `redis` in Redis only.
+    #[arg(long, env = "ESHOPZ_PRODUCT_CACHE", value_enum, default_value_t = ProductCache::On, global = true,
           hide_short_help = true)]
-    pub product_cache: Switch,
+    pub product_cache: ProductCache,
 
     /// The general limit per client address; on in production, off in development.
     #[arg(long, env = "ESHOPZ_RATE_LIMIT", value_enum, global = true)]

@@ -42,6 +42,16 @@ pub use http::routes;
 use service::ProductService;
 use transfer::{ImportReport, Progress};
 
+/// Where copies of what everybody may see are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// In memory, and in Redis where there is one.
+    On,
+    /// In Redis only.
+    Redis,
+    Off,
+}
+
 /// What an operator can choose.
 #[derive(Clone, Debug)]
 pub struct ProductSettings {
@@ -49,13 +59,12 @@ pub struct ProductSettings {
     pub currency: Currency,
     /// How often reservations past their deadline are looked for.
     pub free_overdue_every: Duration,
-    /// Whether copies of what everybody may see are kept, in memory and in Redis.
-    pub cache: bool,
+    pub cache: Cache,
 }
 
 impl Default for ProductSettings {
     fn default() -> Self {
-        Self { currency: Currency::USD, free_overdue_every: Duration::from_secs(10), cache: true }
+        Self { currency: Currency::USD, free_overdue_every: Duration::from_secs(10), cache: Cache::On }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The list of products: filters, search, facets.
 
-use actix_web::{get, web};
+use actix_web::{HttpRequest, get, web};
+use bytes::Bytes;
 use chrono::{DateTime, Datelike as _, Utc};
 use eshopz_kernel::{Currency, Cursor, Fault, Money, Page};
+use eshopz_platform::cache::Listed;
 use eshopz_platform::http::params::page_limit;
 use eshopz_platform::http::{Answer, Caller, Query, Reply};
 use serde::{Deserialize, Serialize};
@@ -143,12 +145,35 @@ pub async fn list_products(
     service: web::Data<ProductService>,
     caller: Caller,
     Query(query): Query<ProductQuery>,
+    req: HttpRequest,
 ) -> Answer {
     let status = visible(&caller, query.status)?;
+    if caller.is_admin() {
+        return Ok(Reply::ok(&read(&service, query, status, true).await?)?);
+    }
+    // A sale may add to what is in stock, or take from it.
+    if !service.shelf.is_in_memory() || query.in_stock.is_some() {
+        return Ok(Reply::ok(&read(&service, query, status, false).await?)?.public());
+    }
+    let load = async {
+        let page = read(&service, query, status, false).await?;
+        let shows = page.items.iter().map(|product| product.id.to_string()).collect();
+        let body = serde_json::to_vec(&page).map_err(|error| Fault::internal("serialise list").caused_by(error))?;
+        Ok(Listed { page: Bytes::from(body), shows })
+    };
+    let body = service.shelf.lists.get(req.query_string(), load).await?;
+    Ok(Reply::json(body).public())
+}
+
+async fn read(
+    service: &ProductService,
+    query: ProductQuery,
+    status: Option<Status>,
+    admin: bool,
+) -> Result<ProductPage, Fault> {
     let (limit, sort) = (page_limit(query.limit), query.sort_or_default()?);
     let listing = service.list_products(query.into_filter(sort, status)?, limit).await?;
-    let reply = Reply::ok(&page(listing, sort, limit, service.currency(), caller.is_admin()))?;
-    Ok(if caller.is_admin() { reply } else { reply.public() })
+    Ok(page(listing, sort, limit, service.currency(), admin))
 }
 
 /// Everybody sees active products; admins those of the status they ask for, or all.

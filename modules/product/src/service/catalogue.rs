@@ -1,12 +1,10 @@
 //! Lists and searches: what is meant, the page, and a second try for a query with typing errors.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use diesel_async::AsyncPgConnection;
 use moka::future::Cache;
-use uuid::Uuid;
 
 use super::{ProductService, WholeProduct};
 use crate::domain::spelling;
@@ -14,7 +12,6 @@ use crate::error::ProductError;
 use crate::store;
 use crate::store::facets::FacetRow;
 use crate::store::listing::{After, Key, Listed, Order};
-use crate::store::rows::Variant;
 use crate::store::selection::{Search, Selection};
 
 /// What is asked for.
@@ -64,7 +61,8 @@ impl ProductService {
             true => Some(self.facets.of(&mut conn, &selection).await?),
             false => None,
         };
-        Ok(Listing { rows: with_variants(&mut conn, rows).await?, corrected, facets })
+        let rows = rows.into_iter().map(|Listed { whole, key }| (key, whole.into())).collect();
+        Ok(Listing { rows, corrected, facets })
     }
 }
 
@@ -147,23 +145,4 @@ async fn corrected(conn: &mut AsyncPgConnection, words: Vec<String>) -> Result<O
         })
         .collect();
     Ok(changed.then_some(Search::AnyOf(groups)))
-}
-
-async fn with_variants(
-    conn: &mut AsyncPgConnection,
-    rows: Vec<Listed>,
-) -> Result<Vec<(Key, WholeProduct)>, ProductError> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.product.id).collect();
-    let mut variants: HashMap<Uuid, Vec<Variant>> = HashMap::new();
-    for variant in store::variants::of_products(conn, &ids).await? {
-        variants.entry(variant.product_id).or_default().push(variant);
-    }
-    let whole = |Listed { product, key }: Listed| {
-        let variants = variants.remove(&product.id).unwrap_or_default();
-        (key, WholeProduct { product, variants })
-    };
-    Ok(rows.into_iter().map(whole).collect())
 }

@@ -50,7 +50,7 @@ impl ProductService {
         limit: usize,
     ) -> Result<Arc<Vec<Category>>, ProductError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        if !self.shelf.is_on() {
+        if !self.shelf.is_in_memory() {
             let mut conn = self.db.read_conn().await?;
             return Ok(Arc::new(store::categories::list(&mut conn, parent, after, limit).await?));
         }

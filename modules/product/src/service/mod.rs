@@ -33,7 +33,7 @@ pub use stock::StockChange;
 
 use crate::ProductSettings;
 use crate::error::ProductError;
-use crate::store::rows::{Product, Variant};
+use crate::store::rows::{Product, Variant, WithVariants};
 
 /// The most variants that a product has.
 pub const MAX_VARIANTS: usize = 2_000;
@@ -43,6 +43,12 @@ pub const MAX_VARIANTS: usize = 2_000;
 pub struct WholeProduct {
     pub product: Product,
     pub variants: Vec<Variant>,
+}
+
+impl From<WithVariants> for WholeProduct {
+    fn from(row: WithVariants) -> Self {
+        Self { product: row.product, variants: row.variants.0 }
+    }
 }
 
 /// What the module does.

@@ -27,13 +27,12 @@ impl ProductService {
             return Err(PRODUCT);
         }
         let mut conn = self.db.conn().await?;
-        let product = match Uuid::try_parse(reference) {
+        let found = match Uuid::try_parse(reference) {
             Ok(id) => store::products::by_id(&mut conn, id).await?,
             Err(_) => store::products::by_handle(&mut conn, reference).await?,
         };
-        let product = product.filter(|product| all || product.status == Status::Active).ok_or(PRODUCT)?;
-        let variants = store::variants::of_products(&mut conn, &[product.id]).await?;
-        Ok(WholeProduct { product, variants })
+        let found = found.filter(|found| all || found.product.status == Status::Active).ok_or(PRODUCT)?;
+        Ok(found.into())
     }
 
     /// Makes a product with its variants and their stock.
@@ -43,14 +42,17 @@ impl ProductService {
     /// [`ProductError::UnknownCategory`], [`ProductError::Field`].
     pub async fn create_product(&self, draft: ProductDraft, actor: &str) -> Result<WholeProduct, ProductError> {
         let mut conn = self.db.conn().await?;
-        (*conn)
+        let made = (*conn)
             .transaction(async |conn| {
                 let id = insert(conn, draft, actor).await?;
                 tell_changed(conn, id).await?;
                 whole(conn, id).await
             })
             .await
-            .map_err(ProductError::by_constraint)
+            .map_err(ProductError::by_constraint)?;
+        drop(conn);
+        self.shelf.changed([made.product.id]).await;
+        Ok(made)
     }
 
     /// Changes a product.
@@ -109,9 +111,7 @@ impl ProductService {
 
 /// A product that is there, as it is now.
 pub(super) async fn whole(conn: &mut AsyncPgConnection, id: Uuid) -> Result<WholeProduct, ProductError> {
-    let product = store::products::by_id(conn, id).await?.ok_or(PRODUCT)?;
-    let variants = store::variants::of_products(conn, &[id]).await?;
-    Ok(WholeProduct { product, variants })
+    Ok(store::products::by_id(conn, id).await?.ok_or(PRODUCT)?.into())
 }
 
 async fn insert(conn: &mut AsyncPgConnection, draft: ProductDraft, actor: &str) -> Result<Uuid, ProductError> {

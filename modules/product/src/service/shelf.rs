@@ -14,13 +14,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eshopz_platform::broadcast::{Broadcast, News};
-use eshopz_platform::cache::{Codec, Copies, CopiesConfig, Redis};
+use eshopz_platform::cache::{Codec, Copies, CopiesConfig, Lists, Redis};
 use eshopz_platform::db::Db;
 use eshopz_platform::tasks::Tasks;
-use moka::future::Cache;
+use moka::future::Cache as Memory;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::Cache;
 use crate::store::rows::Category;
 
 /// Long enough that a product in demand is hardly ever fetched, short enough for a change of which a
@@ -31,6 +32,10 @@ const REDIS_LIFE: Duration = Duration::from_secs(60);
 const PRODUCT_BYTES: u64 = 16 * 1024 * 1024;
 /// What a copy takes beside its text.
 const OVERHEAD: usize = 300;
+/// Bytes of lists of products in memory: some five hundred pages.
+const LIST_BYTES: u64 = 16 * 1024 * 1024;
+/// As short as the lag of a replica may be, which a page may be of.
+const LIST_LIFE: Duration = Duration::from_secs(2);
 /// Pages of the category tree in memory.
 const PAGES: u64 = 500;
 /// Handles of which the product's id is remembered. A copy knows its handle, so that these need not be
@@ -39,6 +44,8 @@ const HANDLES: u64 = 20_000;
 const HANDLE_LIFE: Duration = Duration::from_secs(600);
 /// Stands for the whole category tree among the ids of products that have changed.
 const TREE: &str = "categories";
+/// Stands for all lists: they may have to show something that they have not shown yet, or elsewhere.
+const LISTS: &str = "lists";
 
 /// A product as everybody sees it, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,24 +58,28 @@ pub struct ProductCopy {
 
 /// The copies of this process, and how it tells the others that they are out of date.
 pub struct Shelf {
-    on: bool,
+    cache: Cache,
     pub(super) products: Copies<ProductCopy>,
-    pub(super) handles: Cache<String, Uuid>,
+    /// Bodies of lists, each under the query that asks for it. Sales change no list but those that show what was
+    /// sold, unless it asks for what is in stock: such a one is not kept.
+    pub lists: Lists<Bytes>,
+    pub(super) handles: Memory<String, Uuid>,
     pub(super) pages: Copies<Arc<Vec<Category>>>,
     broadcast: Broadcast,
     tasks: Tasks,
 }
 
 impl Shelf {
-    /// Without `on` nothing is kept; that things have changed is told all the same, for processes where
-    /// it is.
-    pub fn new(db: &Db, redis: Redis, on: bool) -> Self {
-        let products = CopiesConfig { capacity: PRODUCT_BYTES, memory_life: MEMORY_LIFE, redis_life: REDIS_LIFE };
+    /// Where nothing is kept, it is told all the same that things have changed, for processes where it is.
+    pub fn new(db: &Db, redis: Redis, cache: Cache) -> Self {
+        let memory_life = if cache == Cache::On { MEMORY_LIFE } else { Duration::ZERO };
+        let products = CopiesConfig { capacity: PRODUCT_BYTES, memory_life, redis_life: REDIS_LIFE };
         let pages = CopiesConfig { capacity: PAGES, memory_life: MEMORY_LIFE, redis_life: Duration::ZERO };
         let shelf = Self {
-            on,
+            cache,
             products: Copies::weighed("product", redis, products, ProductCopy::codec(), ProductCopy::weight),
-            handles: Cache::builder().max_capacity(HANDLES).time_to_live(HANDLE_LIFE).build(),
+            lists: Lists::new("list", LIST_BYTES, LIST_LIFE, weight_of_list),
+            handles: Memory::builder().max_capacity(HANDLES).time_to_live(HANDLE_LIFE).build(),
             pages: Copies::weighed("category", Redis::none(), pages, Codec::none(), |_| 1),
             broadcast: Broadcast::new(db.clone(), "catalogue"),
             tasks: db.tasks().clone(),
@@ -78,14 +89,24 @@ impl Shelf {
         shelf
     }
 
-    pub const fn is_on(&self) -> bool {
-        self.on
+    /// Whether there are copies of products at all.
+    pub fn is_on(&self) -> bool {
+        self.cache != Cache::Off
     }
 
-    /// Drops the copies of changed products everywhere, and waits until it is done, within bounds. To be
-    /// called after the commit, with no connection in hand.
+    /// Whether anything is kept in memory.
+    pub fn is_in_memory(&self) -> bool {
+        self.cache == Cache::On
+    }
+
+    /// Drops the copies of changed products everywhere, and all lists, and waits until it is done, within bounds.
+    /// To be called after the commit, with no connection in hand; for new products too.
     pub async fn changed(self: &Arc<Self>, products: impl IntoIterator<Item = Uuid>) {
-        self.drop_keys(keys(products), true).await;
+        let mut keys = keys(products);
+        if !keys.is_empty() {
+            keys.push(LISTS.to_owned());
+        }
+        self.drop_keys(keys, true).await;
     }
 
     /// The same for changes that come so often, and matter so little to those who look, that nobody
@@ -96,14 +117,27 @@ impl Shelf {
 
     /// The category tree has changed.
     pub async fn tree_changed(self: &Arc<Self>) {
-        self.pages.forget_all_here();
+        self.forget_tree_here();
         self.broadcast.tell([TREE.to_owned()], false).await;
     }
 
     /// Anything may have changed.
     pub fn forget_all_here(&self) {
         self.products.forget_all_here();
+        self.forget_tree_here();
+    }
+
+    fn forget_tree_here(&self) {
         self.pages.forget_all_here();
+        self.lists.forget_all();
+    }
+
+    fn forget_lists_here(&self, keys: &[String]) {
+        if keys.iter().any(|key| key == LISTS) {
+            self.lists.forget_all();
+        } else {
+            self.lists.forget(keys);
+        }
     }
 
     async fn drop_keys(self: &Arc<Self>, keys: Vec<String>, wait: bool) {
@@ -113,6 +147,7 @@ impl Shelf {
         let shelf = Arc::clone(self);
         // It must be done although the client may have gone.
         let dropping = self.tasks.spawn(async move {
+            shelf.forget_lists_here(&keys);
             let unclean = !shelf.products.forget(&keys).await;
             match wait {
                 true => shelf.broadcast.tell(keys, unclean).await,
@@ -135,8 +170,9 @@ impl Shelf {
             News::ChangedEverything => self.forget_all_here(),
             News::Changed { keys, unclean } => {
                 if keys.iter().any(|key| key == TREE) {
-                    self.pages.forget_all_here();
+                    self.forget_tree_here();
                 }
+                self.forget_lists_here(&keys);
                 self.products.forget_here(&keys);
                 if unclean {
                     let products = self.products.clone();
@@ -149,7 +185,12 @@ impl Shelf {
     fn set_current(&self, current: bool) {
         self.products.set_current(current);
         self.pages.set_current(current);
+        self.lists.set_current(current);
     }
+}
+
+fn weight_of_list(body: &Bytes) -> u32 {
+    u32::try_from(body.len() + OVERHEAD).unwrap_or(u32::MAX)
 }
 
 fn keys(products: impl IntoIterator<Item = Uuid>) -> Vec<String> {

@@ -9,14 +9,19 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Float, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::db::Single as _;
+use eshopz_platform::prepared::prepared;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::rows::{PRODUCT_COLUMNS, Product};
+use super::rows::{WithVariants, columns_with_variants};
 use super::selection::{Bind, Binds, Search, Selection};
 
 /// How many matches of a search are judged together.
 const WINDOW: i64 = 1_000;
+
+/// A page of the usual length, and one more. The number is a part of the statement's text, since it decides on the
+/// plan; statements are kept for this one only.
+const USUAL: usize = 21;
 
 /// The order of a list, each ended by the id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,14 +64,14 @@ pub struct Edge {
 /// A product and its place in a list.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    pub product: Product,
+    pub whole: WithVariants,
     pub key: Key,
 }
 
 #[derive(QueryableByName)]
 struct Row {
     #[diesel(embed)]
-    product: Product,
+    whole: WithVariants,
     #[diesel(sql_type = Float)]
     rank: f32,
     /// How many were judged.
@@ -80,11 +85,11 @@ impl Row {
     fn listed(self, order: Order, edge: Option<Edge>) -> Listed {
         let key = match order {
             Order::Relevance => Key::Rank(self.rank, edge),
-            Order::Newest => Key::CreatedAt(self.product.created_at),
-            Order::Cheapest | Order::Dearest => Key::Price(self.product.price_min_minor),
+            Order::Newest => Key::CreatedAt(self.whole.product.created_at),
+            Order::Cheapest | Order::Dearest => Key::Price(self.whole.product.price_min_minor),
             Order::Title => Key::Title(self.title_key),
         };
-        Listed { product: self.product, key }
+        Listed { whole: self.whole, key }
     }
 }
 
@@ -103,7 +108,12 @@ pub async fn page(
     let found = selection.search.as_ref().map(|search| format!("p.search @@ ({}) AND ", search.tsquery(&mut binds)));
     let condition = selection.condition(&mut binds);
     let source = format!("products p WHERE {}{condition}", found.unwrap_or_default());
-    let rows: Vec<Row> = statement(&source, order, after, limit, binds).load(conn).await?;
+    let statement = statement(&source, order, after, limit, binds);
+    let rows: Vec<Row> = if order == Order::Newest && limit == USUAL && selection.has_one_plan() {
+        prepared(statement).load(conn).await?
+    } else {
+        statement.load(conn).await?
+    };
     Ok(rows.into_iter().map(|row| row.listed(order, None)).collect())
 }
 
@@ -162,8 +172,9 @@ fn statement(
         Order::Relevance => ("p.rank, p.judged", "page.rank"),
         _ => ("0::float4 AS rank, 0::bigint AS judged", key),
     };
+    let with_variants = columns_with_variants();
     binds.apply(format!(
-        "SELECT {PRODUCT_COLUMNS}, page.rank, page.judged, lower(p.title) AS title_key \
+        "SELECT {with_variants}, page.rank, page.judged, lower(p.title) AS title_key \
          FROM (SELECT p.id, {columns} FROM {source}{place} \
                ORDER BY {key} {direction}, p.id {direction} LIMIT {limit}) page \
          JOIN products p ON p.id = page.id LEFT JOIN categories c ON c.id = p.category_id \

@@ -9,7 +9,7 @@ use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
-use super::rows::{PRODUCT_COLUMNS, Product};
+use super::rows::{WithVariants, columns_with_variants};
 use crate::domain::{Images, Options, Status};
 use crate::schema::products;
 
@@ -60,10 +60,11 @@ pub struct LockedProduct {
 }
 
 /// A product by its id.
-pub async fn by_id(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<Product>> {
+pub async fn by_id(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<WithVariants>> {
     prepared(
         sql_query(format!(
-            "SELECT {PRODUCT_COLUMNS} FROM products p LEFT JOIN categories c ON c.id = p.category_id WHERE p.id = $1"
+            "SELECT {} FROM products p LEFT JOIN categories c ON c.id = p.category_id WHERE p.id = $1",
+            columns_with_variants()
         ))
         .bind::<SqlUuid, _>(id),
     )
@@ -73,11 +74,11 @@ pub async fn by_id(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option
 }
 
 /// A product by its handle.
-pub async fn by_handle(conn: &mut AsyncPgConnection, handle: &str) -> QueryResult<Option<Product>> {
+pub async fn by_handle(conn: &mut AsyncPgConnection, handle: &str) -> QueryResult<Option<WithVariants>> {
     prepared(
         sql_query(format!(
-            "SELECT {PRODUCT_COLUMNS} FROM products p LEFT JOIN categories c ON c.id = p.category_id \
-             WHERE p.handle = $1"
+            "SELECT {} FROM products p LEFT JOIN categories c ON c.id = p.category_id WHERE p.handle = $1",
+            columns_with_variants()
         ))
         .bind::<Text, _>(handle),
     )

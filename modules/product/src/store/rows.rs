@@ -1,8 +1,11 @@
 //! Rows as the other files read them.
 
 use chrono::{DateTime, Utc};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Json, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::domain::stock::Level;
@@ -50,8 +53,36 @@ pub const PRODUCT_COLUMNS: &str = "p.id, p.handle, p.title, p.description, p.ven
     p.status, c.slug AS category, p.options, p.images, p.price_min_minor, p.price_max_minor, p.version, \
     p.created_at, p.updated_at";
 
-/// A variant with its stock.
+/// A product and its variants in the order in which they are shown.
 #[derive(Clone, Debug, QueryableByName)]
+pub struct WithVariants {
+    #[diesel(embed)]
+    pub product: Product,
+    #[diesel(sql_type = Json)]
+    pub variants: Variants,
+}
+
+/// Variants that came with their product, so that one statement tells all of it.
+#[derive(Clone, Debug, FromSqlRow)]
+pub struct Variants(pub Vec<Variant>);
+
+impl FromSql<Json, Pg> for Variants {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(serde_json::from_slice(value.as_bytes())?))
+    }
+}
+
+/// The columns of [`WithVariants`], of `products p` and `categories c`.
+pub fn columns_with_variants() -> String {
+    format!(
+        "{PRODUCT_COLUMNS}, (SELECT coalesce(json_agg(json_build_array({VARIANT_COLUMNS}) \
+            ORDER BY v.position, v.id), '[]') FROM variants v JOIN stock_levels s ON s.variant_id = v.id \
+         WHERE v.product_id = p.id) AS variants"
+    )
+}
+
+/// A variant with its stock. In JSON it is an array of its fields, in their order.
+#[derive(Clone, Debug, QueryableByName, Deserialize)]
 pub struct Variant {
     #[diesel(sql_type = SqlUuid)]
     pub id: Uuid,
@@ -97,7 +128,7 @@ impl Variant {
     }
 }
 
-/// The columns of [`Variant`], of `variants v` and `stock_levels s`.
+/// The columns of [`Variant`], in the order of its fields, of `variants v` and `stock_levels s`.
 pub const VARIANT_COLUMNS: &str = "v.id, v.product_id, v.sku, v.title, v.option_values, v.price_minor, \
     v.compare_at_minor, v.barcode, v.weight_grams, v.requires_shipping, v.taxable, v.position, v.image_url, \
     v.version, s.on_hand, s.reserved, s.backorder";

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use eshopz_kernel::OrderId;
 use eshopz_platform::cache::Redis;
-use eshopz_product::{ProductDeps, ProductModule, ProductSettings};
+use eshopz_product::{Cache, ProductDeps, ProductModule, ProductSettings};
 use eshopz_testkit::db::TestDb;
 use eshopz_testkit::redis::TestRedis;
 use eshopz_testkit::{TestAnswer, TestApp, TestIdentity};
@@ -28,10 +28,10 @@ struct Pod {
 impl Pod {
     async fn start(base: &TestDb, identity: &Arc<TestIdentity>, redis: Option<&TestRedis>) -> Self {
         let redis = Redis::new(redis.map(TestRedis::url).as_deref()).unwrap();
-        Self::start_with(base, identity, redis, true).await
+        Self::start_with(base, identity, redis, Cache::On).await
     }
 
-    async fn start_with(base: &TestDb, identity: &Arc<TestIdentity>, redis: Redis, cache: bool) -> Self {
+    async fn start_with(base: &TestDb, identity: &Arc<TestIdentity>, redis: Redis, cache: Cache) -> Self {
         let settings = ProductSettings { cache, ..ProductSettings::default() };
         let module = ProductModule::new(ProductDeps { db: base.db("products"), redis, settings });
         let configured = module.clone();
@@ -167,6 +167,61 @@ impl Pods {
     }
 }
 
+/// What a list shows of a product; `null` when it is not in it.
+fn in_list(answer: &TestAnswer, id: &str) -> Value {
+    let list = answer.json();
+    list["items"].as_array().unwrap().iter().find(|item| item["id"] == id).cloned().unwrap_or_default()
+}
+
+impl Pods {
+    /// Changes something on the one, and sees it in a list on both; both have read it before.
+    async fn listed(&self, what: &str, path: &str, change: impl Future, is: impl Fn(&TestAnswer) -> bool) {
+        for pod in [&self.one, &self.two] {
+            assert!(!is(&pod.get(path).await), "{what}: it is so before");
+        }
+        change.await;
+        self.seen(what, path, is).await;
+    }
+
+    async fn changes_of_lists(&self) {
+        let id = self.id();
+        let (variant, by_id) = (variant_id(&self.product, 0), format!("/products/{id}"));
+        let list = "/products?limit=5";
+        let available = |count: i64| move |list: &TestAnswer| in_list(list, id)["variants"][0]["available"] == count;
+        let rename = self.one.admin("PATCH", &by_id, json!({"title": "Cup"}));
+        self.listed("title", list, rename, |list| in_list(list, id)["title"] == "Cup").await;
+        let order = OrderId::new();
+        let api = self.one.module.api();
+        self.listed("reserve", list, api.reserve(reserve(order, &[(variant, 2)])), available(7)).await;
+        self.listed("sold out", "/products?in_stock=true", self.sell_all(7), |list| in_list(list, id).is_null()).await;
+        self.listed("release", "/products?in_stock=true", api.release(order), available(2)).await;
+        let body = json!({"title": "Bowl", "handle": "bowl", "variants": [{"price": usd(1), "on_hand": 1}]});
+        let bowl = self.one.admin("POST", "/products", body);
+        self.listed("new", list, bowl, |list| list.json()["items"].as_array().unwrap().len() == 2).await;
+        self.one.admin("POST", "/categories", json!({"name": "Cups", "slug": "cups"})).await;
+        let cups = "/products?category=cups";
+        let into = self.one.admin("PATCH", &by_id, json!({"category": "cups"}));
+        self.listed("into a category", cups, into, |list| in_list(list, id)["category"] == "cups").await;
+        let slug = self.one.admin("PATCH", "/categories/cups", json!({"slug": "mugs"}));
+        self.listed("category renamed", cups, slug, |list| list.json()["items"] == json!([])).await;
+        let file = "Handle,Title,Variant Price\nplate,Plate,13\n";
+        let import = self.one.module.import(file.as_bytes(), |_| {});
+        self.listed("import", list, import, |list| list.json()["items"].as_array().unwrap().len() == 3).await;
+        let archive = self.one.admin("DELETE", &by_id, Value::Null);
+        self.listed("archived", list, archive, |list| in_list(list, id).is_null()).await;
+    }
+
+    async fn sell_all(&self, count: i64) {
+        let line = (variant_id(&self.product, 0), count);
+        self.one.module.api().reserve(reserve(OrderId::new(), &[line])).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_follow_every_change_on_both_pods() {
+    Pods::start(None).await.changes_of_lists().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_is_seen_on_the_other_pod_with_redis() {
     let server = TestRedis::start();
@@ -224,7 +279,7 @@ async fn a_copy_is_answered_as_the_product_is() {
     let identity = TestIdentity::shared();
     let server = TestRedis::start();
     let kept = Pod::start(&base, &identity, Some(&server)).await;
-    let read = Pod::start_with(&base, &identity, Redis::none(), false).await;
+    let read = Pod::start_with(&base, &identity, Redis::none(), Cache::Off).await;
     let body = json!({"title": "Mug", "handle": "mug", "variants": [{"price": usd(1000), "on_hand": 9}]});
     let product = kept.admin("POST", "/products", body).await;
     let id = product["id"].as_str().unwrap();

@@ -2,13 +2,14 @@
 //!
 //! Losing all of it costs speed and nothing else. [`Redis`] is the way there, behind a gate that closes
 //! when Redis does not answer; [`Counters`] and [`Throttle`] count attempts; [`Copies`] keeps what was
-//! read elsewhere, in memory and in Redis.
+//! read elsewhere, in memory and in Redis, and [`Lists`] pages of it.
 
 mod codec;
 mod copies;
 mod counters;
 mod gate;
 mod link;
+mod lists;
 mod redis;
 mod remote;
 mod stamps;
@@ -16,4 +17,5 @@ mod stamps;
 pub use codec::Codec;
 pub use copies::{Copies, CopiesConfig};
 pub use counters::{Counters, Throttle};
+pub use lists::{Listed, Lists};
 pub use redis::Redis;

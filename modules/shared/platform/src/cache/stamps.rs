@@ -31,7 +31,52 @@ impl Default for Stamps {
     }
 }
 
+/// All counters as they were once.
+pub(super) struct Moment {
+    all: u64,
+    keys: Box<[u64]>,
+}
+
+/// The counters of some keys as they were once.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    all: u64,
+    keys: Box<[(usize, u64)]>,
+}
+
+impl Moment {
+    /// What of it belongs to these keys.
+    pub(super) fn watch(&self, keys: &[String]) -> Watch {
+        let at = |key: &String| {
+            let index = index(key);
+            (index, self.keys.get(index).copied().unwrap_or(0))
+        };
+        Watch { all: self.all, keys: keys.iter().map(at).collect() }
+    }
+}
+
+impl Watch {
+    /// In bytes.
+    pub(super) fn weight(&self) -> u32 {
+        u32::try_from(size_of_val(&*self.keys)).unwrap_or(u32::MAX)
+    }
+}
+
 impl Stamps {
+    /// Now, of all keys.
+    pub(super) fn moment(&self) -> Moment {
+        let keys = self.keys.iter().map(|counter| counter.load(Ordering::SeqCst)).collect();
+        Moment { all: self.all.load(Ordering::SeqCst), keys }
+    }
+
+    /// Whether none of its keys was forgotten since then.
+    pub(super) fn is_unchanged(&self, watch: &Watch) -> bool {
+        let is_same = |(index, then): &(usize, u64)| {
+            self.keys.get(*index).is_some_and(|counter| counter.load(Ordering::SeqCst) == *then)
+        };
+        self.all.load(Ordering::SeqCst) == watch.all && watch.keys.iter().all(is_same)
+    }
+
     /// Now.
     pub(super) fn of(&self, key: &str) -> Stamp {
         let key = self.counter(key).map_or(0, |counter| counter.load(Ordering::SeqCst));
@@ -49,11 +94,16 @@ impl Stamps {
     }
 
     fn counter(&self, key: &str) -> Option<&AtomicU64> {
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        let index = hasher.finish() % u64::try_from(COUNTERS).unwrap_or(1);
-        self.keys.get(usize::try_from(index).unwrap_or(0))
+        self.keys.get(index(key))
     }
+}
+
+/// Of a key's counter.
+fn index(key: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    let index = hasher.finish() % u64::try_from(COUNTERS).unwrap_or(1);
+    usize::try_from(index).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -43,6 +43,12 @@ impl Reply {
         Self { etag: Some(etag.to_owned()), ..Self::of(StatusCode::OK, body, JSON) }
     }
 
+    /// 200 with JSON that was written before.
+    #[must_use]
+    pub const fn json(body: Bytes) -> Self {
+        Self::of(StatusCode::OK, body, JSON)
+    }
+
     /// 200 with a view.
     ///
     /// # Errors
