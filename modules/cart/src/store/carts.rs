@@ -6,7 +6,7 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::db::Single as _;
-use eshopz_platform::prepared::prepared;
+use eshopz_platform::prepared::{is_one_of, prepared};
 use uuid::Uuid;
 
 use crate::domain::{Cart, CartItem, FilledCart, Status};
@@ -124,7 +124,9 @@ pub async fn touch(conn: &mut AsyncPgConnection, id: Uuid, lifetime: TimeDelta) 
 
 /// Locks carts, always in the order of their ids, so that two that want the same ones do not deadlock.
 pub async fn lock(conn: &mut AsyncPgConnection, ids: &[Uuid]) -> QueryResult<Vec<Cart>> {
-    carts::table.filter(carts::id.eq_any(ids)).order(carts::id).select(Cart::as_select()).for_update().load(conn).await
+    let locked =
+        carts::table.filter(is_one_of("carts.id", ids)).order(carts::id).select(Cart::as_select()).for_update();
+    prepared(locked).load(conn).await
 }
 
 /// Closes a guest's cart that another one took over.
@@ -141,14 +143,12 @@ pub async fn close_merged(conn: &mut AsyncPgConnection, id: Uuid, into: Uuid) ->
 
 /// Closes an open cart for an order. Neither version nor `updated_at` change: the lines did not.
 pub async fn close_ordered(conn: &mut AsyncPgConnection, id: Uuid, order: Uuid) -> QueryResult<usize> {
-    diesel::update(carts::table.find(id).filter(carts::status.eq(Status::Open)))
-        .set((
-            carts::status.eq(Status::Ordered),
-            carts::order_id.eq(order),
-            carts::closed_at.eq(clock_timestamp().nullable()),
-        ))
-        .execute(conn)
-        .await
+    let closing = diesel::update(carts::table.find(id).filter(carts::status.eq(Status::Open))).set((
+        carts::status.eq(Status::Ordered),
+        carts::order_id.eq(order),
+        carts::closed_at.eq(clock_timestamp().nullable()),
+    ));
+    prepared(closing).execute(conn).await
 }
 
 /// Removes a cart with its lines.

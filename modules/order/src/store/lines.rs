@@ -5,7 +5,7 @@ use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::OrderId;
-use eshopz_platform::prepared::prepared;
+use eshopz_platform::prepared::{is_one_of, prepared};
 use uuid::Uuid;
 
 use super::LineRow;
@@ -46,11 +46,10 @@ pub async fn insert_lines(conn: &mut AsyncPgConnection, order: OrderId, lines: &
 }
 
 /// The lines of these orders, each order's in their order.
-pub async fn lines_of(conn: &mut AsyncPgConnection, orders: &[Uuid]) -> QueryResult<Vec<LineRow>> {
-    order_lines::table
-        .filter(order_lines::order_id.eq_any(orders))
+pub async fn lines_of(mut conn: &AsyncPgConnection, orders: &[Uuid]) -> QueryResult<Vec<LineRow>> {
+    let lines = order_lines::table
+        .filter(is_one_of("order_lines.order_id", orders))
         .order((order_lines::order_id, order_lines::position))
-        .select(LineRow::as_select())
-        .load(conn)
-        .await
+        .select(LineRow::as_select());
+    prepared(lines).load(&mut conn).await
 }

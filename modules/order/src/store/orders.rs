@@ -16,13 +16,11 @@ use crate::schema::orders;
 
 /// Inserts an order; `None` when its cart has made one already. Waits for a twin that is about to.
 pub async fn insert(conn: &mut AsyncPgConnection, order: &NewOrder) -> QueryResult<Option<OrderRow>> {
-    diesel::insert_into(orders::table)
+    let inserting = diesel::insert_into(orders::table)
         .values((order, orders::placed_at.eq(now), orders::updated_at.eq(now)))
         .on_conflict_do_nothing()
-        .returning(OrderRow::as_returning())
-        .single(conn)
-        .await
-        .optional()
+        .returning(OrderRow::as_returning());
+    prepared(inserting).single(conn).await.optional()
 }
 
 /// The order with this id.
@@ -80,16 +78,15 @@ pub async fn end_sale(conn: &mut AsyncPgConnection, id: OrderId) -> QueryResult<
 
 /// Changes the state of a locked order. The jobs begin anew with it.
 pub async fn change(conn: &mut AsyncPgConnection, id: OrderId, change: &StatusChange) -> QueryResult<OrderRow> {
-    diesel::update(orders::table.find(id.uuid()))
+    let changing = diesel::update(orders::table.find(id.uuid()))
         .set((
             change,
             orders::version.eq(orders::version + 1),
             orders::tries.eq(0),
             orders::try_at.eq(None::<DateTime<Utc>>),
         ))
-        .returning(OrderRow::as_returning())
-        .single(conn)
-        .await
+        .returning(OrderRow::as_returning());
+    prepared(changing).single(conn).await
 }
 
 /// Changes what is told of a locked order but its state; parts worth so much were taken back.
@@ -107,10 +104,9 @@ pub async fn touch(conn: &mut AsyncPgConnection, id: OrderId, worth: i64, at: Da
 
 /// Notes that payment and cart of the order are settled. Nothing that is shown changes.
 pub async fn set_finished(conn: &mut AsyncPgConnection, id: OrderId, at: DateTime<Utc>) -> QueryResult<usize> {
-    diesel::update(orders::table.find(id.uuid()).filter(orders::finished_at.is_null()))
-        .set(orders::finished_at.eq(at))
-        .execute(conn)
-        .await
+    let finishing = diesel::update(orders::table.find(id.uuid()).filter(orders::finished_at.is_null()))
+        .set(orders::finished_at.eq(at));
+    prepared(finishing).execute(conn).await
 }
 
 /// Notes that stock and money of a cancelled order are back; not while somebody may be selling its stock, who would

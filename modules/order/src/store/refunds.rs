@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::OrderId;
 use eshopz_platform::db::Single as _;
-use eshopz_platform::prepared::prepared;
+use eshopz_platform::prepared::{is_one_of, prepared};
 use uuid::Uuid;
 
 use crate::domain::RefundState;
@@ -103,13 +103,12 @@ pub async fn insert_attempt(conn: &mut AsyncPgConnection, failed: &RefundRow, id
 }
 
 /// The refunds of these orders, the first ones first.
-pub async fn refunds_of(conn: &mut AsyncPgConnection, orders: &[Uuid]) -> QueryResult<Vec<RefundRow>> {
-    refunds::table
-        .filter(refunds::order_id.eq_any(orders))
+pub async fn refunds_of(mut conn: &AsyncPgConnection, orders: &[Uuid]) -> QueryResult<Vec<RefundRow>> {
+    let of_orders = refunds::table
+        .filter(is_one_of("order_refunds.order_id", orders))
         .order((refunds::order_id, refunds::created_at, refunds::id))
-        .select(RefundRow::as_select())
-        .load(conn)
-        .await
+        .select(RefundRow::as_select());
+    prepared(of_orders).load(&mut conn).await
 }
 
 /// The latest refund of each of these parts that has one.

@@ -138,7 +138,8 @@ impl<'a> NewMovement<'a> {
 
 /// Writes a row.
 pub async fn insert(conn: &mut AsyncPgConnection, new: &NewMovement<'_>) -> QueryResult<Movement> {
-    diesel::insert_into(transactions::table).values(new).returning(Movement::as_returning()).single(conn).await
+    let inserting = diesel::insert_into(transactions::table).values(new).returning(Movement::as_returning());
+    prepared(inserting).single(conn).await
 }
 
 /// A row.
@@ -148,7 +149,7 @@ pub async fn find(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<
 
 /// Writes a row back; the payment is locked.
 pub async fn save(conn: &mut AsyncPgConnection, movement: &Movement) -> QueryResult<usize> {
-    diesel::update(transactions::table.find(movement.id)).set(movement).execute(conn).await
+    prepared(diesel::update(transactions::table.find(movement.id)).set(movement)).execute(conn).await
 }
 
 /// The attempt that has this name at the gateway.

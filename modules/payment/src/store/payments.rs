@@ -10,7 +10,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::{Currency, Money};
 use eshopz_payment_api::{CreatePayment, PaymentStatus, PaymentSummary};
 use eshopz_platform::db::Single as _;
-use eshopz_platform::prepared::prepared;
+use eshopz_platform::prepared::{is_one_of, prepared};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -193,14 +193,15 @@ pub async fn lock_of_order(conn: &mut AsyncPgConnection, order: Uuid) -> QueryRe
 
 /// The payments of orders.
 pub async fn of_orders(conn: &mut AsyncPgConnection, orders: &[Uuid]) -> QueryResult<Vec<Payment>> {
-    payments::table.filter(payments::order_id.eq_any(orders)).select(Payment::as_select()).load(conn).await
+    let found = payments::table.filter(is_one_of("payments.order_id", orders)).select(Payment::as_select());
+    prepared(found).load(conn).await
 }
 
 /// Writes a locked payment back as its next version.
 pub async fn save(conn: &mut AsyncPgConnection, payment: &mut Payment, now: DateTime<Utc>) -> QueryResult<usize> {
     payment.version += 1;
     payment.updated_at = now;
-    diesel::update(payments::table.find(payment.id)).set(&*payment).execute(conn).await
+    prepared(diesel::update(payments::table.find(payment.id)).set(&*payment)).execute(conn).await
 }
 
 /// Takes `amount` from what can be refunded; 0 rows when there is not so much.

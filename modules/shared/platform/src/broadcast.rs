@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::db::{Db, StoreError};
 use crate::notices::{self, Notice};
+use crate::prepared::prepared;
 
 /// Keys of one notification: its payload has to stay below 8,000 bytes.
 const KEYS_AT_ONCE: usize = 150;
@@ -240,12 +241,14 @@ impl Shared {
     /// nobody who survived it.
     async fn notify(&self, payloads: &[String]) -> Result<(), StoreError> {
         let mut conn = self.db.conn().await?;
-        diesel::sql_query(
-            "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, payload) \
-             FROM unnest($2) AS payload",
+        prepared(
+            diesel::sql_query(
+                "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, payload) \
+                 FROM unnest($2) AS payload",
+            )
+            .bind::<Text, _>(&self.channel)
+            .bind::<Array<Text>, _>(payloads),
         )
-        .bind::<Text, _>(&self.channel)
-        .bind::<Array<Text>, _>(payloads)
         .execute(&mut conn)
         .await?;
         Ok(())

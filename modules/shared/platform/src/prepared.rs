@@ -1,23 +1,37 @@
-//! SQL written by hand that keeps its prepared statement.
+//! Statements that keep what was prepared for them.
 //!
-//! Diesel prepares an `sql_query` anew each time, because it cannot know whether its text is built
-//! from values; that is a second round trip per statement. A text that is a constant of the code can
-//! be kept, and is here.
+//! Diesel prepares an `sql_query` anew each time, and so an `UPDATE` and an `INSERT` of a struct, because it cannot
+//! know whether the text is built from values; that is a second round trip per statement, and PostgreSQL has to read
+//! and plan it again. A text of which there are but a few forms can be kept, and is here.
 
+use diesel::dsl::{AsExprOf, sql};
+use diesel::expression::{SqlLiteral, UncheckedBind};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
-use diesel::sql_types::Untyped;
+use diesel::sql_types::{Array, Bool, Uuid as SqlUuid};
+use uuid::Uuid;
 
-/// An `sql_query` whose prepared statement stays with the connection. See [`prepared`].
+/// A statement whose prepared form stays with the connection. See [`prepared`].
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared<Q>(Q);
 
-/// Keeps the prepared statement of `query`, a `diesel::sql_query` with its binds. Only for a text that
-/// does not vary with its values: each text is kept for as long as the connection lives.
+/// Keeps the prepared form of `query`. Only for a text that does not vary with its values, but for which columns of a
+/// row have one: each text is kept for as long as the connection lives.
 pub const fn prepared<Q>(query: Q) -> Prepared<Q> {
     Prepared(query)
 }
+
+/// A column is one of some ids, as `eq_any` has it, in a form of which PostgreSQL keeps the plan: the array is behind a
+/// `SELECT`, so that the planner expects as much of it with its values as without. Of a bare one it takes the plan for
+/// the few values at hand for the cheaper, and makes it anew each time, which takes longer than to follow it. `column`
+/// is a constant of the code, as in `order_lines.order_id`; to be used in a [`prepared`] statement.
+pub fn is_one_of(column: &'static str, ids: &[Uuid]) -> IsOneOf {
+    sql::<Bool>(&format!("{column} = ANY((SELECT ")).bind::<Array<SqlUuid>, _>(ids.to_vec()).sql(")::uuid[])")
+}
+
+/// See [`is_one_of`].
+pub type IsOneOf = SqlLiteral<Bool, UncheckedBind<SqlLiteral<Bool>, AsExprOf<Vec<Uuid>, Array<SqlUuid>>>>;
 
 impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Prepared<Q> {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -35,6 +49,6 @@ impl<Q> QueryId for Prepared<Q> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<Q> Query for Prepared<Q> {
-    type SqlType = Untyped;
+impl<Q: Query> Query for Prepared<Q> {
+    type SqlType = Q::SqlType;
 }
