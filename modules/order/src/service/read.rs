@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
 use eshopz_kernel::{Cursor, Fault, OrderId, Page, UserId};
 use eshopz_payment_api::PaymentSummary;
 use uuid::Uuid;
@@ -80,9 +82,8 @@ impl OrderService {
 
     /// What an order is of, and what went back of its payment.
     pub(super) async fn parts_of(&self, order: &OrderRow) -> Result<(Vec<LineRow>, Vec<RefundRow>), OrderError> {
-        let mut conn = self.db.conn().await?;
-        let lines = store::lines_of(&mut conn, &[order.id]).await?;
-        Ok((lines, store::refunds_of(&mut conn, &[order.id]).await?))
+        let conn = self.db.conn().await?;
+        Ok(parts(&conn, &[order.id]).await?)
     }
 
     /// A page of orders, which a reader may answer. The lines come over the same connection: another one
@@ -96,8 +97,8 @@ impl OrderService {
             let rows = store::list(&mut conn, filter, one_more(limit)).await?;
             let page = Page::from_rows(rows, limit, |row| (filter.sort, row.placed_at, row.id), |row| row);
             let ids: Vec<Uuid> = page.items.iter().map(|order| order.id).collect();
-            let lines = store::lines_of(&mut conn, &ids).await?;
-            (page, (lines, store::refunds_of(&mut conn, &ids).await?))
+            let parts = parts(&conn, &ids).await?;
+            (page, parts)
         };
         let payments = self.payments_of(&page.items).await?;
         Ok(Page { items: self.put_together(page.items, parts, payments).await, next_cursor: page.next_cursor })
@@ -174,6 +175,11 @@ impl OrderService {
         }
         Ok(OrderFilter { customer: Some(user.uuid()), ..filter })
     }
+}
+
+/// Lines and refunds, in one round trip.
+async fn parts(conn: &AsyncPgConnection, orders: &[Uuid]) -> QueryResult<(Vec<LineRow>, Vec<RefundRow>)> {
+    futures::try_join!(store::lines_of(conn, orders), store::refunds_of(conn, orders))
 }
 
 /// Its payment is secured and it does not know yet.
