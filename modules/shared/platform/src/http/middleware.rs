@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -12,7 +12,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use metrics::Histogram;
 use tracing::Instrument as _;
-use uuid::Uuid;
+use uuid::Builder;
 
 use crate::context::RequestContext;
 
@@ -117,7 +117,15 @@ fn request_id(req: &ServiceRequest) -> String {
         .and_then(|value| value.to_str().ok())
         .filter(|id| !id.is_empty() && id.len() <= 128)
         .filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':')))
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+        .map_or_else(new_request_id, str::to_owned)
+}
+
+/// In the order of their making, to the millisecond (RFC 9562, version 7). The thread's own generator makes it:
+/// to ask the system each time costs more than the rest of a short answer.
+fn new_request_id() -> String {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let millis = u64::try_from(since_1970.as_millis()).unwrap_or_default();
+    Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid().to_string()
 }
 
 /// Takes a well-formed W3C `traceparent` (version 00), else begins a trace.
@@ -152,9 +160,9 @@ fn trace_id(traceparent: &str) -> &str {
 }
 
 fn new_traceparent() -> String {
-    let trace = Uuid::new_v4().simple().to_string();
-    let parent: String = Uuid::new_v4().simple().to_string().chars().take(16).collect();
-    format!("00-{trace}-{parent}-01")
+    // Neither may be all zeros.
+    let (trace, parent): (u128, u64) = (rand::random::<u128>().max(1), rand::random::<u64>().max(1));
+    format!("00-{trace:032x}-{parent:016x}-01")
 }
 
 #[cfg(test)]
