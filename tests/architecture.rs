@@ -73,7 +73,7 @@ fn modules_depend_on_contracts_and_never_on_implementations() {
     for (package, dependencies) in &workspace {
         let name = package.strip_prefix("eshopz-").unwrap_or_default();
         let allowed = |dependency: &str| match name {
-            "" | "testkit" => true,
+            "" | "testkit" | "bench" => true,
             "kernel" => false,
             "platform" => matches!(dependency, "kernel" | "crash"),
             "crash" => dependency == "crash-macro",

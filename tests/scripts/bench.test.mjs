@@ -1,0 +1,49 @@
+// `scripts/bench`: whether it measures at all, and says what it was asked for. How fast the shop is, is not looked at here.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { cleanEnvironment, eshopz, root, temporaryFolder } from '../browser/shop.mjs';
+
+const script = join(root, 'scripts/bench');
+
+let folder;
+
+before(() => {
+  folder = temporaryFolder();
+});
+
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Calls it from another folder than the repository; its own folder is then made in `folder`. */
+function call(words) {
+  const env = cleanEnvironment({ TMPDIR: folder, ESHOPZ_BENCH_PROGRAM: eshopz });
+  return spawnSync(script, words, { cwd: tmpdir(), env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+test('a wrong call is refused', () => {
+  for (const words of [['--rounds'], ['--rounds', '0'], ['--seconds', '1.5'], ['--json', ''], ['--what', 'x'], ['x']]) {
+    const { status, stderr } = call(words);
+    assert.equal(status, 2, words.join(' '));
+    assert.match(stderr, /^Usage: scripts\/bench/);
+  }
+});
+
+test('a read and a checkout are measured, and nothing is left', () => {
+  for (const [only, mode] of [['product, hot', 'hot'], ['whole guest checkout', 'checkout']]) {
+    const json = join(folder, `${mode}.json`);
+    const words = ['--debug', '--quick', '--rounds', '1', '--products', '60', '--only', only, '--json', json];
+    const { status, stdout, stderr } = call(words);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, new RegExp(`^${only} +16 +[0-9]+ `, 'm'));
+    const { rows } = JSON.parse(readFileSync(json, 'utf8'));
+    assert.deepEqual(rows.map((row) => row.name), [only]);
+    const [outcome] = rows[0].outcomes;
+    assert.ok(outcome.shop.per_second > 0 && outcome.reference.per_second > 0 && outcome.ratio > 0);
+  }
+  assert.deepEqual(readdirSync(folder).sort(), ['checkout.json', 'hot.json']);
+});
