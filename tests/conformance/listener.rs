@@ -96,7 +96,7 @@ async fn a_stop_waits_for_calls_and_not_for_connections() {
     slow.go.notify_one();
     call.await.unwrap().unwrap();
     stop.await.unwrap();
-    assert!(released.elapsed() < Duration::from_secs(3), "idle connections held the stop: {:?}", released.elapsed());
+    assert!(released.elapsed() < Duration::from_secs(8), "idle connections held the stop: {:?}", released.elapsed());
     // Its threads end a moment after they were told to.
     let stopped = Instant::now();
     while other.post(format!("http://{address}/")).send().await.is_ok() {

@@ -68,8 +68,8 @@ pub async fn under_way(owner: &Client) -> Option<String> {
 pub async fn settled(owner: &Client) -> Result<Duration, String> {
     let started = Instant::now();
     while let Some(open) = under_way(owner).await {
-        if started.elapsed() > Duration::from_secs(60) {
-            return Err(format!("a minute later {open}"));
+        if started.elapsed() > Duration::from_secs(150) {
+            return Err(format!("minutes later {open}"));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

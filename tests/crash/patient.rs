@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use crate::support::Shop;
 
 /// Longer than a shop that died needs to be back and to have forgotten its leases.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(150);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The client, and a look into the database for what no client can see.

@@ -107,7 +107,8 @@ async fn a_byte_a_second_is_not_waited_for() {
             assert!(told.starts_with(status), "{what}: {told}");
         }
     }
-    assert!(others < Duration::from_secs(1), "others wait {others:?}");
+    // Far less than to wait for one of those who dribble.
+    assert!(others < Duration::from_secs(4), "others wait {others:?}");
 }
 
 /// One process that may have few open files.
@@ -165,7 +166,7 @@ async fn those_who_say_nothing_make_room() {
     };
     let (open, slowest) = futures::join!(crowd, slowest(shop, Duration::from_secs(8)));
     assert!((1.0..=80.0).contains(&open), "{open} connections with 300 files");
-    assert!(slowest < Duration::from_secs(2), "others wait {slowest:?}");
+    assert!(slowest < Duration::from_secs(4), "others wait {slowest:?}");
     // And the shop sells as ever.
     let admin = shop.admin().await;
     let shirt = shop.product(&admin, "Linen Shirt", 4_900, 5).await;

@@ -11,6 +11,9 @@ use crate::support::free_port;
 /// Its members are asked for their password.
 const GROUP: &str = "eshopz_test_logins";
 
+/// Held by who changes the server's rules of entry.
+static RULES: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// A role of one test, gone with it.
 pub struct Login {
     pub name: String,
@@ -41,9 +44,13 @@ impl Login {
     async fn ask_for_passwords(&self) {
         let file: String = self.owner.query_one("SHOW hba_file", &[]).await.unwrap().get(0);
         let rule = format!("local all +{GROUP} md5\n");
-        let rules = fs::read_to_string(&file).unwrap();
-        if !rules.starts_with(&rule) {
-            fs::write(&file, format!("{rule}{rules}")).unwrap();
+        {
+            // One after another: who reads what another is just writing would lose the other rules.
+            let _alone = RULES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let rules = fs::read_to_string(&file).unwrap();
+            if !rules.starts_with(&rule) {
+                fs::write(&file, format!("{rule}{rules}")).unwrap();
+            }
         }
         self.owner.batch_execute("SELECT pg_reload_conf()").await.unwrap();
         let started = Instant::now();

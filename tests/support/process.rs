@@ -22,7 +22,9 @@ pub struct Process {
 impl Process {
     /// `make` is the whole command; what it says goes to `log`.
     pub fn spawn(name: impl Into<String>, port: u16, log: PathBuf, make: Make) -> Self {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
+        let client =
+            reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(2)).timeout(Duration::from_secs(30));
+        let client = client.build().unwrap();
         let (name, started) = (name.into(), Instant::now());
         let mut process = Self { name, port, boot: Duration::ZERO, make, log, child: None, started, client };
         process.start();

@@ -72,7 +72,12 @@ impl Shop {
     /// `mail` is the folder into which the shop puts its letters.
     pub fn new(base: String, db: TestDb, mail: PathBuf, pods: usize) -> Self {
         // Longer than any answer may take, so that a test ends when none comes.
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(90)).build().unwrap();
+        let client = reqwest::Client::builder()
+            // Before the shop closes them after 5 s: a request must not meet that.
+            .pool_idle_timeout(Duration::from_secs(2))
+            .timeout(Duration::from_secs(90))
+            .build()
+            .unwrap();
         let scale = Scale { buyers: 200, twins: 50 };
         Self { base, db, scale, pods, mail, client, admin: OnceCell::new(), given: AtomicU32::new(0) }
     }

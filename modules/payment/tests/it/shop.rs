@@ -241,7 +241,7 @@ impl Shop {
 
 /// The settings of a module in a test.
 pub fn settings(capture: CaptureMode) -> PaymentSettings {
-    PaymentSettings { capture, gateway_timeout: Duration::from_secs(1), webhook_secret: SECRET.to_owned() }
+    PaymentSettings { capture, gateway_timeout: Duration::from_secs(3), webhook_secret: SECRET.to_owned() }
 }
 
 /// An order wants so much back.

@@ -174,6 +174,9 @@ impl TestApp {
                 .into_app()
         })
         .workers(2)
+        // A client may come back after any time.
+        .keep_alive(std::time::Duration::from_secs(120))
+        .client_request_timeout(std::time::Duration::ZERO)
         .disable_signals()
         .bind(("127.0.0.1", 0))?;
         let address = server.addrs().first().copied().ok_or(std::io::ErrorKind::AddrNotAvailable)?;

@@ -59,7 +59,13 @@ impl Http {
     /// When the address is none.
     pub fn new(base: &str, limit: Duration) -> Result<Self, String> {
         reqwest::Url::parse(base).map_err(|error| format!("{base}: {error}"))?;
-        let client = reqwest::Client::builder().http1_only().timeout(limit).no_proxy().build();
+        let client = reqwest::Client::builder()
+            .http1_only()
+            // Before the shop closes them after 5 s: a request must not meet that.
+            .pool_idle_timeout(Duration::from_secs(2))
+            .timeout(limit)
+            .no_proxy()
+            .build();
         let client = client.map_err(|error| error.to_string())?;
         Ok(Self { client, base: base.to_owned() })
     }

@@ -68,7 +68,7 @@ async fn of_a_hundred_on_two_pods_one_loads() {
     assert_eq!(original.loads(), 3, "one each without Redis");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_load_elsewhere_is_not_waited_for_long() {
     let server = TestRedis::start();
     let (slow, other) = (pod(&server, LONG, LONG), pod(&server, LONG, LONG));
@@ -81,12 +81,15 @@ async fn a_slow_load_elsewhere_is_not_waited_for_long() {
         })
         .await
     });
+    let began = Instant::now();
     while server.ask("EXISTS {eshopz:copy:test:a}:lease") != ":1" {
+        assert!(began.elapsed() < Duration::from_secs(30), "nobody has the lease");
         tokio::task::yield_now().await;
     }
     let began = Instant::now();
     assert_eq!(other.get("a", async { Ok(2) }).await.unwrap(), 2);
-    assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
+    // The lease lives for three seconds.
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(server.ask("EXISTS eshopz:copy:test:a"), ":0", "only who holds the lease stores");
     release.notify_one();
     assert_eq!(loading.await.unwrap().unwrap(), 1);
@@ -150,13 +153,12 @@ async fn a_load_under_way_leaves_nothing_old_behind() {
 async fn failures_are_not_kept() {
     let server = TestRedis::start();
     let pods = [pod(&server, LONG, LONG), pod(&server, LONG, LONG)];
-    let began = Instant::now();
     for pod in &pods {
         let fault = pod.get("a", async { Err(Fault::not_found("thing")) }).await.unwrap_err();
         assert_eq!(fault.code, "not_found");
+        assert_eq!(server.ask("EXISTS {eshopz:copy:test:a}:lease"), ":0", "a lease was left behind");
     }
     assert_eq!(pods[1].get("a", async { Ok(3) }).await.unwrap(), 3);
-    assert!(began.elapsed() < Duration::from_millis(200), "no lease was left behind: {:?}", began.elapsed());
     assert_eq!(pods[0].get("a", async { Ok(4) }).await.unwrap(), 3);
 }
 

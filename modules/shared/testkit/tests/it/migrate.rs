@@ -1,7 +1,5 @@
 //! The runner of migrations, with a small set of its own.
 
-use std::time::Duration;
-
 use eshopz_platform::migrate::{Extent, MigrateError, Migration, Migrator, ModuleMigrations, Progress, State};
 use eshopz_testkit::db::TestDb;
 
@@ -66,19 +64,20 @@ async fn a_run_waits_for_the_one_before_and_says_so() {
     let db = TestDb::new(&[]).await;
     let holder = db.owner().await;
     holder.batch_execute("SELECT pg_advisory_lock(111546347778170)").await.unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let waiting = tokio::spawn({
         let migrator = migrator(&db);
-        async move {
-            let mut told = Vec::new();
-            migrator.up(&mut |progress| told.push(format!("{progress:?}"))).await.map(|_| told)
-        }
+        async move { migrator.up(&mut |progress| drop(tell.send(format!("{progress:?}")))).await.map(drop) }
     });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(told.recv().await, Some(format!("{:?}", Progress::Waiting)));
     assert!(!waiting.is_finished());
     drop(holder);
-    let told = waiting.await.unwrap().unwrap();
-    assert_eq!(told[0], format!("{:?}", Progress::Waiting));
-    assert_eq!(told.len(), 1 + 2 * 3);
+    waiting.await.unwrap().unwrap();
+    let mut more = 0;
+    while told.recv().await.is_some() {
+        more += 1;
+    }
+    assert_eq!(more, 2 * 3);
 }
 
 #[tokio::test]

@@ -406,7 +406,7 @@ async fn processes_change_under_load_without_a_failed_or_doubled_call() {
             tokio::time::sleep(Duration::from_millis(1_200)).await;
         }
         assert_eq!(old.gate.shut(Duration::from_secs(10)).await, 0);
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         old.handle.stop(false).await;
         assert_eq!(old.desk.begun(), old.desk.ended.load(Ordering::SeqCst), "nothing was cut");
         served += old.desk.begun();

@@ -172,7 +172,7 @@ async fn who_hangs_holds_up_the_first_who_come_and_signs_nobody_out() {
 
 #[tokio::test]
 async fn without_any_key_there_is_no_judgement() {
-    let times = Times { kept: Duration::from_millis(50), pause: Duration::from_secs(600), ..TIMES };
+    let times = Times { kept: Duration::from_secs(1), pause: Duration::from_secs(600), ..TIMES };
     let (issuer, keys) = keys(times);
     issuer.lists(None);
     for _ in 0..3 {

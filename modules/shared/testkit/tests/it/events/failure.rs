@@ -122,6 +122,9 @@ async fn a_slow_listener_holds_up_no_other() {
         widgets.publish(number).await;
     }
     until("the swift one has them all", async || widgets.count("effects").await == 40).await;
+    // An effect shows a moment before its delivery is noted.
+    let noted = async || widgets.count("outbox_deliveries WHERE listener = 'test.swift'").await == 0;
+    until("they are noted", noted).await;
     relay.stop().await;
     // Those that were waiting were given back when it stopped: at most two count as tried.
     assert!(widgets.count("outbox_deliveries WHERE attempts > 0").await <= 2);
