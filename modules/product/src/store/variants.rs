@@ -111,10 +111,8 @@ pub async fn product_of(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<O
 }
 
 /// What the other modules are told of these variants, in one statement.
-// The array is behind a `SELECT` so that the planner sees no more of it with its values than without: it would take
-// the plan for the values at hand for the cheaper one, and make it anew each time, which takes ten times as long as
-// to follow it.
 pub async fn snapshots(conn: &mut AsyncPgConnection, ids: &[Uuid]) -> QueryResult<Vec<Snapshot>> {
+    // The array is behind a `SELECT`, as `prepared::is_one_of` has it, and for the same reason.
     prepared(
         sql_query(
             "SELECT v.id, v.product_id, v.sku, p.title, v.title AS variant_title, \

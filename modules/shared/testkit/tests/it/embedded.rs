@@ -54,21 +54,11 @@ fn kill_9(server: &Embedded) -> u32 {
     pid
 }
 
-/// Stops it as the last one. Another test that starts a program just then has a copy of our share until it has become
-/// that program: then it is joined and left once more.
-async fn stop(mut server: Embedded, folder: &Path) {
+/// Leaves it as the last one, which stops it. Another test that starts a program just then has a copy of our share until
+/// it has become that program: then it is joined and left once more.
+async fn leave(mut server: Embedded, folder: &Path, how: impl AsyncFn(Embedded) -> Result<bool, EmbeddedError>) {
     let began = Instant::now();
-    while !server.stop().await.unwrap() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it is not stopped");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        server = start(folder).await;
-    }
-}
-
-/// The same, and removes the data.
-async fn remove(mut server: Embedded, folder: &Path) {
-    let began = Instant::now();
-    while !server.stop_and_remove().await.unwrap() {
+    while !how(server).await.unwrap() {
         assert!(began.elapsed() < Duration::from_secs(30), "it is not stopped");
         tokio::time::sleep(Duration::from_millis(5)).await;
         server = start(folder).await;
@@ -81,7 +71,7 @@ async fn the_first_start_makes_it_and_the_second_is_quick() {
     let server = start(&folder).await;
     assert!(server.started_here());
     run(&server, "CREATE TABLE kept AS SELECT lower('ÄÖ') AS word").await;
-    stop(server, &folder).await;
+    leave(server, &folder, Embedded::stop).await;
 
     let begun = Instant::now();
     let server = start(&folder).await;
@@ -90,7 +80,7 @@ async fn the_first_start_makes_it_and_the_second_is_quick() {
     assert_eq!(word.get::<_, &str>(0), "äö");
     let log = std::fs::read_to_string(server.log()).unwrap();
     assert!(log.contains("ready to accept connections"), "{log}");
-    remove(server, &folder).await;
+    leave(server, &folder, Embedded::stop_and_remove).await;
     assert!(!folder.join("postgres").exists());
 }
 
@@ -102,7 +92,7 @@ async fn the_last_one_out_stops_it() {
     let (starter, guest) = if one.started_here() { (one, two) } else { (two, one) };
     assert!(!starter.stop().await.unwrap());
     run(&guest, "SELECT 1").await;
-    remove(guest, &folder).await;
+    leave(guest, &folder, Embedded::stop_and_remove).await;
 }
 
 #[tokio::test]
@@ -117,7 +107,7 @@ async fn after_kill_9_of_the_server_it_starts_again() {
     let server = start(&folder).await;
     run(&server, "TABLE kept").await;
     assert!(working.await.unwrap().is_err());
-    remove(server, &folder).await;
+    leave(server, &folder, Embedded::stop_and_remove).await;
 }
 
 #[tokio::test]
@@ -134,7 +124,7 @@ async fn a_pid_that_went_to_another_process_is_no_obstacle() {
     }
     let server = start(&folder).await;
     run(&server, "SELECT 1").await;
-    remove(server, &folder).await;
+    leave(server, &folder, Embedded::stop_and_remove).await;
 }
 
 #[tokio::test]
@@ -145,7 +135,7 @@ async fn an_orphan_is_taken_over() {
     std::fs::remove_file(folder.join("postgres.users")).unwrap();
     let heir = start(&folder).await;
     assert!(!heir.started_here());
-    stop(heir, &folder).await;
+    leave(heir, &folder, Embedded::stop).await;
     assert!(connect(&server).await.is_err());
     drop(server);
     assert!(start(&folder).await.stop_and_remove().await.unwrap());
@@ -158,7 +148,7 @@ async fn dropping_asks_it_to_end_and_the_next_start_waits_for_that() {
     let server = start(&folder).await;
     assert!(server.started_here());
     run(&server, "SELECT 1").await;
-    remove(server, &folder).await;
+    leave(server, &folder, Embedded::stop_and_remove).await;
 }
 
 #[tokio::test]
@@ -168,7 +158,7 @@ async fn an_initdb_cut_off_halfway_is_done_again() {
     std::fs::create_dir_all(folder.join("postgres")).unwrap();
     let server = start(&folder).await;
     assert!(!folder.join("postgres.new.1").exists());
-    remove(server, &folder).await;
+    leave(server, &folder, Embedded::stop_and_remove).await;
 }
 
 #[tokio::test]
@@ -178,7 +168,7 @@ async fn a_deep_folder_has_its_socket_elsewhere() {
     let server = start(&folder).await;
     assert!(server.url().contains("@%2Ftmp%2Feshopz-"), "{}", server.url());
     run(&server, "SELECT 1").await;
-    remove(server, &folder).await;
+    leave(server, &folder, Embedded::stop_and_remove).await;
 }
 
 #[tokio::test]

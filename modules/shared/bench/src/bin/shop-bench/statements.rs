@@ -6,8 +6,8 @@ use serde_json::json;
 const PRODUCT: &str = "p.id, p.handle, p.title, p.description, p.vendor, p.product_type, p.tags, p.status, \
     c.slug AS category, p.options, p.images, p.price_min_minor, p.price_max_minor, p.version, p.created_at, \
     p.updated_at";
-const VARIANTS: &str = "(SELECT coalesce(json_agg(json_build_array(v.id, v.product_id, v.sku, v.title, v.option_values, v.price_minor, \
-    v.compare_at_minor, v.barcode, v.weight_grams, v.requires_shipping, v.taxable, v.position, v.image_url, \
+const VARIANTS: &str = "(SELECT coalesce(json_agg(json_build_array(v.id, v.product_id, v.sku, v.title, \
+    v.option_values, v.price_minor, v.compare_at_minor, v.barcode, v.weight_grams, v.requires_shipping, v.taxable, v.position, v.image_url, \
     v.version, s.on_hand, s.reserved, s.backorder) ORDER BY v.position, v.id), '[]') \
     FROM products.variants v JOIN products.stock_levels s ON s.variant_id = v.id WHERE v.product_id = p.id) AS variants";
 
@@ -34,6 +34,7 @@ pub fn all() -> String {
         "order": [
             "SELECT * FROM orders.orders WHERE id = $1",
             "SELECT * FROM orders.order_lines WHERE order_id = $1 ORDER BY position",
+            "SELECT * FROM orders.order_refunds WHERE order_id = $1 ORDER BY created_at, id",
             "SELECT * FROM payments.payments WHERE order_id = $1",
         ],
     })
