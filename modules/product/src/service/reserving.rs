@@ -1,5 +1,6 @@
 //! Reserving stock for orders, selling what was reserved, and undoing either. Every call can be
-//! repeated; each is one transaction that locks the order's reservation first.
+//! repeated; each is one transaction that locks the order's reservation first. What nearly always happens, a first
+//! reservation of what is there and its sale, is tried by a single statement before.
 
 use std::collections::BTreeMap;
 
@@ -32,6 +33,12 @@ impl ProductService {
         let wanted = quantities(&command.lines)?;
         let (order, expires_at) = (command.order_id.uuid(), command.expires_at);
         let mut conn = self.db.conn().await?;
+        let at_once = store::reservations::hold_at_once(&mut conn, order, &wanted, expires_at).await?;
+        if !at_once.is_empty() {
+            drop(conn);
+            self.shelf.sold(at_once).await;
+            return Ok(());
+        }
         let products = (*conn)
             .transaction(async |conn| {
                 if store::reservations::begin(conn, order, expires_at).await? {
@@ -53,6 +60,10 @@ impl ProductService {
     pub(crate) async fn sell_reserved(&self, order: OrderId) -> Result<(), ProductError> {
         let id = order.uuid();
         let mut conn = self.db.conn().await?;
+        if store::reservations::sell_at_once(&mut conn, id).await? {
+            // What is available stays the same.
+            return Ok(());
+        }
         let products = (*conn)
             .transaction(async |conn| {
                 let state = store::reservations::lock(conn, id).await?;

@@ -29,6 +29,87 @@ pub async fn begin(conn: &mut AsyncPgConnection, order: Uuid, expires_at: DateTi
     Ok(begun == 1)
 }
 
+/// Reserves an order's lines for the first time, all or none: the whole of it in one statement, which is a transaction
+/// of its own. Returns whose variants they are; nothing is done, and nothing returned, when the order has a reservation
+/// or too little is there of one. The stock is locked before the reservation here; that cannot cross with whoever has
+/// locked the reservation first, since nobody waits for one that is there.
+pub async fn hold_at_once(
+    conn: &mut AsyncPgConnection,
+    order: Uuid,
+    lines: &BTreeMap<Uuid, i64>,
+    expires_at: DateTime<Utc>,
+) -> QueryResult<Vec<Uuid>> {
+    #[derive(QueryableByName)]
+    struct Held {
+        #[diesel(sql_type = SqlUuid)]
+        product_id: Uuid,
+    }
+    let (variants, quantities): (Vec<Uuid>, Vec<i64>) = lines.iter().map(|(id, quantity)| (*id, *quantity)).unzip();
+    // The arrays are behind a `SELECT` for the reason of `prepared::is_one_of`. What is written comes from the rows as
+    // they were locked: PostgreSQL checks a row as it follows from the one at the statement's beginning first.
+    let held: Vec<Held> = prepared(
+        sql_query(
+            "WITH line AS ( \
+                SELECT * FROM unnest((SELECT $2::uuid[]), (SELECT $3::bigint[])) AS l (variant_id, quantity)), \
+             stock AS ( \
+                SELECT s.variant_id, s.on_hand, s.reserved, s.backorder, line.quantity \
+                FROM stock_levels s JOIN line USING (variant_id) ORDER BY s.variant_id FOR UPDATE OF s), \
+             begun AS ( \
+                INSERT INTO reservations (order_id, state, expires_at) SELECT $1, 'held', $4 \
+                WHERE (SELECT count(*) FROM stock WHERE backorder OR on_hand - reserved >= quantity) \
+                    = cardinality($2::uuid[]) \
+                ON CONFLICT DO NOTHING RETURNING order_id), \
+             counted AS ( \
+                UPDATE stock_levels s SET reserved = stock.reserved + stock.quantity, on_hand = stock.on_hand, \
+                    backorder = stock.backorder \
+                FROM stock WHERE s.variant_id = stock.variant_id AND EXISTS (SELECT FROM begun)), \
+             written AS ( \
+                INSERT INTO reservation_lines (order_id, variant_id, quantity) \
+                SELECT order_id, variant_id, quantity FROM begun CROSS JOIN line) \
+             SELECT v.product_id FROM begun CROSS JOIN line JOIN variants v ON v.id = line.variant_id",
+        )
+        .bind::<SqlUuid, _>(order)
+        .bind::<Array<SqlUuid>, _>(variants)
+        .bind::<Array<BigInt>, _>(quantities)
+        .bind::<Timestamptz, _>(expires_at),
+    )
+    .load(conn)
+    .await?;
+    Ok(held.into_iter().map(|held| held.product_id).collect())
+}
+
+/// Sells what an order holds: the whole of it in one statement, which is a transaction of its own. False when it holds
+/// nothing, or somebody else is at its reservation or has changed it just now; nothing is done then.
+///
+/// A statement sees the tables as they were when it began, so it must not wait for a lock on what the lines depend on:
+/// who changes these writes the reservation's row, whose `xmin` is then another than at the beginning.
+pub async fn sell_at_once(conn: &mut AsyncPgConnection, order: Uuid) -> QueryResult<bool> {
+    let sold = prepared(
+        sql_query(
+            "WITH mine AS ( \
+                SELECT order_id FROM reservations WHERE order_id = $1 AND state = 'held' \
+                AND xmin = (SELECT xmin FROM reservations WHERE order_id = $1) FOR UPDATE SKIP LOCKED), \
+             line AS (SELECT variant_id, quantity FROM reservation_lines JOIN mine USING (order_id)), \
+             stock AS ( \
+                SELECT s.variant_id, s.on_hand, s.reserved, s.backorder, line.quantity \
+                FROM stock_levels s JOIN line USING (variant_id) ORDER BY s.variant_id FOR UPDATE OF s), \
+             taken AS ( \
+                UPDATE stock_levels s SET on_hand = stock.on_hand - stock.quantity, \
+                    reserved = stock.reserved - stock.quantity, backorder = stock.backorder \
+                FROM stock WHERE s.variant_id = stock.variant_id AND (SELECT count(*) FROM stock) > 0 \
+                RETURNING s.variant_id, stock.quantity, s.on_hand), \
+             written AS ( \
+                INSERT INTO stock_movements (variant_id, delta, on_hand_after, kind, order_id, actor) \
+                SELECT variant_id, -quantity, on_hand, 'sale', $1, 'order' FROM taken) \
+             UPDATE reservations r SET state = 'sold', updated_at = now() FROM mine WHERE r.order_id = mine.order_id",
+        )
+        .bind::<SqlUuid, _>(order),
+    )
+    .execute(conn)
+    .await?;
+    Ok(sold == 1)
+}
+
 /// Locks an order's reservation and says where it stands.
 pub async fn lock(conn: &mut AsyncPgConnection, order: Uuid) -> QueryResult<Option<ReservationState>> {
     reservations::table.find(order).for_update().select(reservations::state).first(conn).await.optional()

@@ -57,6 +57,7 @@ pub async fn give_back(
              emptied AS ( \
                 DELETE FROM reservation_lines h USING line \
                 WHERE h.order_id = $1 AND h.variant_id = line.variant_id AND h.quantity = line.quantity), \
+             changed AS (UPDATE reservations SET updated_at = now() WHERE order_id = $1), \
              back AS ( \
                 UPDATE stock_levels s SET on_hand = s.on_hand + CASE WHEN $5 THEN line.quantity ELSE 0 END, \
                        reserved = s.reserved - CASE WHEN $5 THEN 0 ELSE line.quantity END \
