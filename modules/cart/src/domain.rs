@@ -160,6 +160,26 @@ impl FilledCart {
     pub fn variant_ids(&self) -> impl Iterator<Item = VariantId> {
         self.items.iter().map(|item| VariantId::from(item.variant_id))
     }
+
+    /// The line of a variant.
+    #[must_use]
+    pub fn line_of(&self, variant: Uuid) -> Option<&CartItem> {
+        self.items.iter().find(|item| item.variant_id == variant)
+    }
+
+    /// The same with a line more, or with its quantity in the line of that variant, which then is the new copy of it.
+    #[must_use]
+    pub fn with(&self, new: &CartItem) -> Self {
+        let mut filled = self.clone();
+        match filled.items.iter_mut().find(|item| item.variant_id == new.variant_id) {
+            Some(line) => {
+                let quantity = line.quantity.saturating_add(new.quantity);
+                *line = CartItem { id: line.id, quantity, ..new.clone() };
+            }
+            None => filled.items.push(new.clone()),
+        }
+        filled
+    }
 }
 
 #[cfg(test)]

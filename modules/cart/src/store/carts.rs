@@ -29,12 +29,30 @@ pub struct NewCart {
     pub lifetime: TimeDelta,
 }
 
+/// A change of a cart: its version counts up, which locks it, and it lives so many seconds longer. Its end is not moved
+/// for less than a hundredth of that: the index of the ends would have to be written each time.
+macro_rules! touching {
+    ($lifetime:literal) => {
+        concat!(
+            "UPDATE carts SET version = version + 1, updated_at = clock_timestamp(), expires_at = CASE \
+                WHEN expires_at < clock_timestamp() + ",
+            $lifetime,
+            " * interval '0.99 seconds' THEN clock_timestamp() + ",
+            $lifetime,
+            " * interval '1 second' ELSE expires_at END "
+        )
+    };
+}
+pub(super) use touching;
+
 /// By name: a statement of a running process outlives a migration that adds a column.
 macro_rules! returning {
     () => {
         "RETURNING id, status, customer_id, token_hash, currency, version, order_id, merged_into, updated_at, expires_at"
     };
 }
+
+pub(super) use returning;
 
 /// What makes a cart.
 macro_rules! insert {
@@ -109,11 +127,7 @@ fn gather(rows: Vec<(Cart, Option<CartItem>)>) -> Option<FilledCart> {
 /// Counts the cart's version up and moves its end, which locks it; the cart after that.
 pub async fn touch(conn: &mut AsyncPgConnection, id: Uuid, lifetime: TimeDelta) -> QueryResult<Option<Cart>> {
     prepared(
-        sql_query(concat!(
-            "UPDATE carts SET version = version + 1, updated_at = clock_timestamp(), \
-                expires_at = clock_timestamp() + $2 * interval '1 second' WHERE id = $1 ",
-            returning!()
-        ))
+        sql_query(concat!(touching!("$2"), "WHERE id = $1 ", returning!()))
         .bind::<SqlUuid, _>(id)
         .bind::<BigInt, _>(lifetime.num_seconds()),
     )

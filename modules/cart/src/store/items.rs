@@ -2,6 +2,7 @@
 //! rows that it wrote, and the statement itself the others as they were before it, which the lock on
 //! the cart keeps current. So a change costs the same number of statements whatever is in the cart.
 
+use chrono::TimeDelta;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Uuid as SqlUuid};
@@ -10,7 +11,8 @@ use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
-use crate::domain::CartItem;
+use super::carts::{returning, touching};
+use crate::domain::{Cart, CartItem, FilledCart};
 use crate::schema::cart_items;
 
 /// The lines of a cart in the order in which they were added.
@@ -26,6 +28,63 @@ pub async fn of_cart(conn: &mut AsyncPgConnection, cart: Uuid) -> QueryResult<Ve
 /// How many lines a cart has.
 pub async fn count(conn: &mut AsyncPgConnection, cart: Uuid) -> QueryResult<i64> {
     cart_items::table.filter(cart_items::cart_id.eq(cart)).count().single(conn).await
+}
+
+/// Adds a line to a cart, or its quantity to the line of that variant, if the cart is open and has the version that was
+/// found: all of it in one statement, which is a transaction of its own. The cart after that; nothing is done, and nothing
+/// returned, when it has changed in the meantime.
+pub async fn add_at_once(
+    conn: &mut AsyncPgConnection,
+    found: &FilledCart,
+    new: &CartItem,
+    lifetime: TimeDelta,
+) -> QueryResult<Option<Cart>> {
+    let line = found.line_of(new.variant_id);
+    let statement = if line.is_some() {
+        concat!(
+            "WITH cart AS (",
+            touching!("$14"),
+            "WHERE id = $2 AND version = $13 AND status = 'open' ",
+            returning!(),
+            "), line AS ( \
+                UPDATE cart_items SET product_id = $4, sku = $5, title = $6, variant_title = $7, image_url = $8, \
+                    quantity = quantity + $9, unit_price_minor = $10, requires_shipping = $11, taxable = $12 \
+                FROM cart WHERE cart_items.id = $1 AND cart_id = cart.id AND variant_id = $3) \
+             SELECT * FROM cart"
+        )
+    } else {
+        concat!(
+            "WITH cart AS (",
+            touching!("$14"),
+            "WHERE id = $2 AND version = $13 AND status = 'open' ",
+            returning!(),
+            "), line AS ( \
+                INSERT INTO cart_items (id, cart_id, variant_id, product_id, sku, title, variant_title, image_url, \
+                    quantity, unit_price_minor, requires_shipping, taxable) \
+                SELECT $1, cart.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM cart) \
+             SELECT * FROM cart"
+        )
+    };
+    prepared(
+        sql_query(statement)
+            .bind::<SqlUuid, _>(line.map_or(new.id, |line| line.id))
+            .bind::<SqlUuid, _>(new.cart_id)
+            .bind::<SqlUuid, _>(new.variant_id)
+            .bind::<SqlUuid, _>(new.product_id)
+            .bind::<Nullable<Text>, _>(&new.sku)
+            .bind::<Text, _>(&new.title)
+            .bind::<Text, _>(&new.variant_title)
+            .bind::<Nullable<Text>, _>(&new.image_url)
+            .bind::<BigInt, _>(new.quantity)
+            .bind::<BigInt, _>(new.unit_price_minor)
+            .bind::<Bool, _>(new.requires_shipping)
+            .bind::<Bool, _>(new.taxable)
+            .bind::<BigInt, _>(found.cart.version)
+            .bind::<BigInt, _>(lifetime.num_seconds()),
+    )
+    .single(conn)
+    .await
+    .optional()
 }
 
 /// Adds a line, or its quantity to the line of that variant, which then has the new copy of it.
