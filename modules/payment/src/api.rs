@@ -26,6 +26,13 @@ impl PaymentApi for InProcess {
         Ok(outcome.map_err(|error| Fault::internal("the attempt's task failed").caused_by(error))??)
     }
 
+    async fn pay(&self, command: CreatePayment, payment_method: &str) -> Result<PaymentSummary, Fault> {
+        let (service, method) = (Arc::clone(&self.0), payment_method.to_owned());
+        let task = async move { service.pay(&command, &method).await.map(|payment| payment.summary()) };
+        let outcome = self.0.db.tasks().spawn(context::carry(task)).await;
+        Ok(outcome.map_err(|error| Fault::internal("the attempt's task failed").caused_by(error))??)
+    }
+
     async fn of_orders(&self, orders: &[OrderId]) -> Result<Vec<PaymentSummary>, Fault> {
         Ok(self.0.of_orders(orders).await?)
     }

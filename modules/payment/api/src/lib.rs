@@ -92,6 +92,13 @@ pub trait PaymentApi: Send + Sync {
     /// Fails with 402 when the gateway declines, under the gateway's reason as code.
     async fn confirm(&self, payment: PaymentId, payment_method: &str) -> Result<PaymentSummary, Fault>;
 
+    /// Makes the payment of an order and tries to pay: [`Self::create`] and [`Self::confirm`] in one, for a payment that
+    /// most likely is not there yet. Fails as the two do; the payment is made also when it is declined.
+    async fn pay(&self, command: CreatePayment, payment_method: &str) -> Result<PaymentSummary, Fault> {
+        let payment = self.create(command).await?;
+        self.confirm(payment.id, payment_method).await
+    }
+
     /// The payments of these orders.
     async fn of_orders(&self, orders: &[OrderId]) -> Result<Vec<PaymentSummary>, Fault>;
 

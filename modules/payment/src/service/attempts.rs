@@ -58,7 +58,14 @@ impl PaymentService {
                 Outcome::Failed(Failure::of("processing_error"))
             }
         };
-        let (payment, attempt) = self.settle_attempt(payment.id, attempt.id, outcome).await?;
+        let at_once = match &outcome {
+            Outcome::Charge(charge) => self.collected_at_once(&payment, &attempt, charge).await?,
+            Outcome::Failed(_) => None,
+        };
+        let (payment, attempt) = match at_once {
+            Some(collected) => collected,
+            None => self.settle_attempt(payment.id, attempt.id, outcome).await?,
+        };
         let payment = self.with_parked(payment, attempt.gateway_reference.as_deref()).await?;
         self.finish_undo_if_wanted(&payment).await;
         answer(payment, &attempt)

@@ -7,8 +7,7 @@ use uuid::Uuid;
 
 use super::attempts::{Asked, answer, came_to_nothing};
 use super::{PaymentService, claim_key};
-use crate::CaptureMode;
-use crate::domain::{Refusal, TransactionKind, TransactionStatus};
+use crate::domain::{Refusal, TransactionStatus};
 use crate::error::PaymentError;
 use crate::store::{Movement, NewMovement, Payment, ledger, payments, replaced};
 
@@ -75,10 +74,7 @@ impl PaymentService {
     }
 
     async fn begin(&self, id: Uuid, method: &str, claim: Option<&Claim>) -> Result<Begun, PaymentError> {
-        let kind = match self.settings.capture {
-            CaptureMode::Automatic => TransactionKind::Charge,
-            CaptureMode::Manual => TransactionKind::Authorization,
-        };
+        let kind = self.kind_of_attempts();
         let attempt = Uuid::now_v7();
         let mut conn = self.db.conn().await?;
         conn.transaction(async |conn| {

@@ -11,6 +11,7 @@ mod create;
 mod drift;
 mod lists;
 mod metering;
+mod pay;
 mod reconcile;
 mod refunds;
 mod releases;

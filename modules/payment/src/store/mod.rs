@@ -3,6 +3,7 @@
 
 pub mod columns;
 pub mod comparison;
+pub mod fresh;
 pub mod ledger;
 pub mod lists;
 pub mod open;

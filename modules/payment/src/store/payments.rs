@@ -19,7 +19,7 @@ use crate::domain::{Failure, PaymentState};
 use crate::schema::payments;
 
 /// A payment's row.
-#[derive(Clone, Debug, PartialEq, Queryable, Selectable, Identifiable, AsChangeset)]
+#[derive(Clone, Debug, PartialEq, Queryable, QueryableByName, Selectable, Identifiable, AsChangeset)]
 #[diesel(table_name = payments, check_for_backend(diesel::pg::Pg), treat_none_as_null = true)]
 pub struct Payment {
     pub id: Uuid,

@@ -108,6 +108,53 @@ impl Claim {
     }
 }
 
+/// The values of [`record_key`], in their order.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRow<'a> {
+    pub caller: &'a str,
+    pub key: &'a str,
+    pub operation: &'a str,
+    pub request_hash: &'a [u8],
+    pub resource: Uuid,
+    /// Whether this attempt goes on with an interrupted one that has recorded the same.
+    pub resumed: bool,
+}
+
+impl Claim {
+    /// What a statement binds that writes the key together with its effect, by [`record_key`].
+    #[must_use]
+    pub fn row(&self, resource: Uuid) -> KeyRow<'_> {
+        KeyRow {
+            caller: &self.caller,
+            key: &self.key,
+            operation: self.operation,
+            request_hash: &self.request_hash,
+            resource,
+            resumed: self.mine.resumed == Some(resource),
+        }
+    }
+
+    /// What came of such a statement: the resource that was recorded, if it was.
+    pub fn note(&self, recorded: Option<Uuid>) {
+        self.mine.note(recorded);
+    }
+}
+
+/// The statement that writes a key, over one that has expired, with the values of [`KeyRow`] as $1 to $6. It writes no
+/// row when the key is there already.
+#[macro_export]
+macro_rules! record_key {
+    () => {
+        "INSERT INTO idempotency_keys (caller, key, operation, request_hash, resource_id) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (caller, key) DO UPDATE SET operation = excluded.operation, request_hash = excluded.request_hash, \
+             resource_id = excluded.resource_id, status = NULL, body = NULL, location = NULL, created_at = now() \
+         WHERE (idempotency_keys.status IS NOT NULL \
+                AND idempotency_keys.created_at <= now() - interval '24 hours') \
+            OR ($6 AND idempotency_keys.status IS NULL AND idempotency_keys.resource_id = $5 \
+                AND idempotency_keys.request_hash = $4)"
+    };
+}
+
 /// The keys that this process works on at the moment.
 #[derive(Clone, Debug, Default)]
 pub struct InFlight(Arc<Mutex<HashSet<(String, String)>>>);
@@ -214,23 +261,16 @@ pub async fn record(
     claim: &Claim,
     resource: Uuid,
 ) -> Result<bool, diesel::result::Error> {
-    let insert = diesel::sql_query(
-        "INSERT INTO idempotency_keys (caller, key, operation, request_hash, resource_id) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (caller, key) DO UPDATE SET operation = excluded.operation, request_hash = excluded.request_hash, \
-             resource_id = excluded.resource_id, status = NULL, body = NULL, location = NULL, created_at = now() \
-         WHERE (idempotency_keys.status IS NOT NULL \
-                AND idempotency_keys.created_at <= now() - interval '24 hours') \
-            OR ($6 AND idempotency_keys.status IS NULL AND idempotency_keys.resource_id = $5 \
-                AND idempotency_keys.request_hash = $4)",
-    )
-    .bind::<Text, _>(&claim.caller)
-    .bind::<Text, _>(&claim.key)
-    .bind::<Text, _>(claim.operation)
-    .bind::<Binary, _>(&claim.request_hash)
-    .bind::<SqlUuid, _>(resource)
-    .bind::<Bool, _>(claim.mine.resumed == Some(resource));
+    let row = claim.row(resource);
+    let insert = diesel::sql_query(record_key!())
+        .bind::<Text, _>(row.caller)
+        .bind::<Text, _>(row.key)
+        .bind::<Text, _>(row.operation)
+        .bind::<Binary, _>(row.request_hash)
+        .bind::<SqlUuid, _>(row.resource)
+        .bind::<Bool, _>(row.resumed);
     let written = prepared(insert).execute(conn).await? == 1;
-    claim.mine.note(written.then_some(resource));
+    claim.note(written.then_some(resource));
     Ok(written)
 }
 

@@ -95,47 +95,39 @@ pub(super) async fn charge(
     request: &ChargeRequest,
     status: &'static str,
 ) -> QueryResult<SandboxCharge> {
-    conn.transaction(async |conn| {
-        let captured = if status == "succeeded" { request.amount.amount } else { 0 };
-        let made = prepared(
-            sql_query(
-                "INSERT INTO sandbox_charges (reference, idempotency_key, payment_id, merchant_reference, amount_minor, \
-                    currency, captured_minor, payment_method, captures, status) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (idempotency_key) DO NOTHING",
-            )
-            .bind::<Text, _>(new_reference("sbx_ch_"))
-            .bind::<SqlUuid, _>(request.idempotency_key)
-            .bind::<SqlUuid, _>(request.payment_id.uuid())
-            .bind::<Text, _>(&request.reference)
-            .bind::<BigInt, _>(request.amount.amount)
-            .bind::<Text, _>(request.amount.currency.code())
-            .bind::<BigInt, _>(captured)
-            .bind::<Text, _>(&request.method)
-            .bind::<Bool, _>(request.capture)
-            .bind::<Text, _>(status),
-        )
-        .execute(conn)
-        .await?;
-        if made == 1 {
-            replace_waiting(conn, request).await?;
-        }
-        by_key(conn, request.idempotency_key).await?.ok_or(diesel::result::Error::NotFound)
-    })
-    .await
-}
-
-/// A payer who tries another way has given up the one that waited.
-async fn replace_waiting(conn: &mut AsyncPgConnection, request: &ChargeRequest) -> QueryResult<usize> {
-    prepared(
+    let captured = if status == "succeeded" { request.amount.amount } else { 0 };
+    // A payer who tries another way has given up the one that waited.
+    let made: Option<SandboxCharge> = prepared(
         sql_query(
-            "UPDATE sandbox_charges SET status = 'cancelled' \
-             WHERE payment_id = $1 AND status = 'requires_action' AND idempotency_key <> $2",
+            "WITH made AS ( \
+                INSERT INTO sandbox_charges (reference, idempotency_key, payment_id, merchant_reference, amount_minor, \
+                    currency, captured_minor, payment_method, captures, status) \
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (idempotency_key) DO NOTHING \
+                RETURNING reference, idempotency_key, payment_id, merchant_reference, status, payment_method, currency, \
+                    amount_minor, captured_minor, refunded_minor, created_at), \
+             given_up AS ( \
+                UPDATE sandbox_charges c SET status = 'cancelled' FROM made \
+                WHERE c.payment_id = made.payment_id AND c.status = 'requires_action') \
+             SELECT * FROM made",
         )
+        .bind::<Text, _>(new_reference("sbx_ch_"))
+        .bind::<SqlUuid, _>(request.idempotency_key)
         .bind::<SqlUuid, _>(request.payment_id.uuid())
-        .bind::<SqlUuid, _>(request.idempotency_key),
+        .bind::<Text, _>(&request.reference)
+        .bind::<BigInt, _>(request.amount.amount)
+        .bind::<Text, _>(request.amount.currency.code())
+        .bind::<BigInt, _>(captured)
+        .bind::<Text, _>(&request.method)
+        .bind::<Bool, _>(request.capture)
+        .bind::<Text, _>(status),
     )
-    .execute(conn)
+    .single(conn)
     .await
+    .optional()?;
+    match made {
+        Some(made) => Ok(made),
+        None => by_key(conn, request.idempotency_key).await?.ok_or(diesel::result::Error::NotFound),
+    }
 }
 
 #[derive(QueryableByName)]

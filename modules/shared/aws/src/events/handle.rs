@@ -8,7 +8,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::Message;
 use eshopz_kernel::{EventEnvelope, Fault};
 use eshopz_platform::context::RequestContext;
-use eshopz_platform::events::Listener;
+use eshopz_platform::events::{Listener, is_postponed};
 use futures::FutureExt as _;
 use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
@@ -102,7 +102,9 @@ impl Work {
         .record(began.elapsed());
         let Err(error) = outcome else { return true };
         let (event_id, event) = (event.id, &event.name);
-        if attempt < self.config.max_receives {
+        if is_postponed(&error).is_some() && attempt < self.config.max_receives {
+            tracing::debug!(module, %event, %event_id, listener = name, attempt, "put off: somebody else is at it");
+        } else if attempt < self.config.max_receives {
             tracing::warn!(module, %event, %event_id, listener = name, attempt, %error, "delivery failed");
         } else {
             tracing::error!(

@@ -4,6 +4,7 @@
 //! read its neighbours' tables even by mistake, and the tables that every module has (outbox, inbox,
 //! idempotency keys, leases) are found without naming the schema.
 
+mod clock;
 mod error;
 mod pool;
 mod reader;
@@ -25,6 +26,7 @@ pub use pool::Conn;
 pub use single::Single;
 
 use crate::tasks::Tasks;
+use clock::Clock;
 use pool::{Lane, Role};
 use reader::Reader;
 
@@ -73,6 +75,7 @@ pub struct Db {
     writer: Lane,
     reader: Reader,
     tasks: Tasks,
+    clock: Clock,
     /// Told at each change of the writer's address.
     moved: watch::Sender<()>,
 }
@@ -91,7 +94,7 @@ impl Db {
                 .runtime(deadpool::Runtime::Tokio1)
         })?;
         let reader = Reader::new(reader, config.max_connections)?;
-        Ok(Self { schema, writer, reader, tasks: Tasks::new(), moved: watch::Sender::default() })
+        Ok(Self { schema, writer, reader, tasks: Tasks::new(), clock: Clock::default(), moved: watch::Sender::default() })
     }
 
     /// The module's schema, which is also the name of its role.
@@ -136,13 +139,20 @@ impl Db {
         }
     }
 
-    /// Now, by the writer's clock, which is one for all processes: that of a process may be wrong.
+    /// Now, by the writer's clock, which is one for all processes: that of a process may be wrong. It is asked for every
+    /// few seconds, and reckoned in between.
     ///
     /// # Errors
     /// As [`Db::conn`].
     pub async fn clock(&self) -> Result<DateTime<Utc>, StoreError> {
+        if let Some(reckoned) = self.clock.now() {
+            return Ok(reckoned);
+        }
         let mut conn = self.conn().await?;
-        Ok(diesel::select(now.into_sql::<Timestamptz>()).single(&mut conn).await?)
+        let asked = std::time::Instant::now();
+        let told: DateTime<Utc> = diesel::select(now.into_sql::<Timestamptz>()).single(&mut conn).await?;
+        self.clock.set(told, asked);
+        Ok(told)
     }
 
     /// Takes over other URLs, without a restart: new connections lead there at once, idle ones to the old
@@ -155,6 +165,7 @@ impl Db {
         let (writer, reader) = session_configs(self.schema, config)?;
         self.reader.lead_to(reader);
         if self.writer.lead_to(Some(writer)) {
+            self.clock.forget();
             self.moved.send_replace(());
         }
         Ok(())

@@ -10,6 +10,7 @@ use futures::FutureExt as _;
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
+use super::postponed::is_postponed;
 use super::Transport;
 use super::rows::Claim;
 use crate::context::RequestContext;
@@ -22,6 +23,8 @@ pub(super) enum Outcome {
     Failed(String),
     /// The listener, or who it needs, was away: the event is not at fault.
     Away(String),
+    /// The listener wants it again after so long: somebody else is at it.
+    Postponed(Duration),
     /// It waited so long for its turn that its lease was about to end; it was not begun.
     TooLate,
 }
@@ -62,7 +65,10 @@ async fn timed(transport: &dyn Transport, module: &'static str, claim: &Claim, l
         delivered = guarded(transport, claim, deadline) => match delivered {
             Ok(()) => Outcome::Delivered,
             Err(fault) if wire::is_away(&fault) => Outcome::Away(fault.to_string()),
-            Err(fault) => Outcome::Failed(fault.to_string()),
+            Err(fault) => match is_postponed(&fault) {
+                Some(pause) => Outcome::Postponed(pause),
+                None => Outcome::Failed(fault.to_string()),
+            },
         },
         () = sleep_until(deadline) => Outcome::Failed("the listener was not done in its time".to_owned()),
         () = claim.lease.lost() => Outcome::Failed("the lease could not be renewed".to_owned()),

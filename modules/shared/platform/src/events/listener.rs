@@ -30,6 +30,7 @@ pub trait Listener: Send + Sync {
     /// # Errors
     /// Any fault has the event come again later, with growing pauses, and one too many makes it a dead letter. One
     /// that arose because a neighbour is away ([`crate::wire::is_away`]) counts for nothing: the pauses stay short.
+    /// [`super::postponed`] has it come again after a pause of the listener's choice.
     async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault>;
 }
 

@@ -40,6 +40,7 @@ mod listener;
 pub mod lost;
 pub mod outbox;
 mod pace;
+mod postponed;
 mod relay;
 mod rows;
 mod settle;
@@ -49,4 +50,5 @@ mod wake;
 
 pub use config::RelayConfig;
 pub use listener::{Listener, LocalTransport, Subscription, Subscriptions, Transport};
+pub use postponed::{is_postponed, postponed};
 pub use relay::Relay;

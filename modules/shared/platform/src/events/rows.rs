@@ -51,8 +51,17 @@ pub(super) struct Failure {
     pub error: String,
     /// Seconds until the next attempt; `None` when there is none and it is a dead letter.
     pub retry_in: Option<f64>,
-    /// The attempt does not count: its listener was away.
-    pub away: bool,
+    pub kind: FailureKind,
+}
+
+/// Why a delivery did not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FailureKind {
+    Failed,
+    /// Its listener was away: the attempt does not count.
+    Away,
+    /// Its listener wants it later: neither does this one.
+    Postponed,
 }
 
 /// What came of a look at the new events.
@@ -207,11 +216,11 @@ pub(super) async fn failed(conn: &mut AsyncPgConnection, failures: &[Failure]) -
     let (events, listeners) = keys(failures.iter().map(|failure| &failure.claim));
     prepared(
         sql_query(
-            "UPDATE outbox_deliveries d SET last_error = k.error, attempts = d.attempts - k.away::int, \
+            "UPDATE outbox_deliveries d SET last_error = k.error, attempts = d.attempts - k.uncounted::int, \
                     available_at = now() + make_interval(secs => k.retry_in), \
                     dead_at = CASE WHEN k.dead THEN now() END \
              FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::float8[], $6::bool[], $7::bool[]) \
-                  AS k (event_id, listener, attempts, error, retry_in, dead, away) \
+                  AS k (event_id, listener, attempts, error, retry_in, dead, uncounted) \
              WHERE (d.event_id, d.listener, d.attempts) = (k.event_id, k.listener, k.attempts) \
              AND d.event_id = ANY ($1)",
         )
@@ -221,7 +230,7 @@ pub(super) async fn failed(conn: &mut AsyncPgConnection, failures: &[Failure]) -
         .bind::<Array<Text>, _>(failures.iter().map(|failure| failure.error.as_str()).collect::<Vec<_>>())
         .bind::<Array<Double>, _>(failures.iter().map(|f| f.retry_in.unwrap_or(0.0)).collect::<Vec<_>>())
         .bind::<Array<Bool>, _>(failures.iter().map(|failure| failure.retry_in.is_none()).collect::<Vec<_>>())
-        .bind::<Array<Bool>, _>(failures.iter().map(|failure| failure.away).collect::<Vec<_>>()),
+        .bind::<Array<Bool>, _>(failures.iter().map(|failure| failure.kind != FailureKind::Failed).collect::<Vec<_>>()),
     )
     .execute(conn)
     .await?;

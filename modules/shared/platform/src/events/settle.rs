@@ -8,7 +8,7 @@ use super::config::RelayConfig;
 use super::deliver::Outcome;
 use super::held;
 use super::relay::Relay;
-use super::rows::{self, Claim, Failure};
+use super::rows::{self, Claim, Failure, FailureKind};
 use crate::db::StoreError;
 
 /// What is kept of a failure's text.
@@ -30,6 +30,7 @@ impl Relay {
                 Outcome::Delivered => delivered.push(ended.claim.clone()),
                 Outcome::Failed(error) => failures.push(self.failure(ended.claim.clone(), error)),
                 Outcome::Away(error) => failures.push(self.absence(ended.claim.clone(), error)),
+                Outcome::Postponed(pause) => failures.push(postponement(ended.claim.clone(), *pause)),
                 Outcome::TooLate => late.push(ended.claim.clone()),
             }
         }
@@ -54,7 +55,7 @@ impl Relay {
     fn failure(&self, claim: Claim, error: &str) -> Failure {
         let retry_in =
             (claim.attempts < self.config.max_attempts).then(|| spread(pause_after(&self.config, claim.attempts)));
-        Failure { claim, error: kept(error), retry_in, away: false }
+        Failure { claim, error: kept(error), retry_in, kind: FailureKind::Failed }
     }
 
     /// Without an attempt to count by, the pauses grow with the event's age.
@@ -65,14 +66,16 @@ impl Relay {
             return self.failure(claim, error);
         }
         let retry_in = Some(spread(pause_at_age(&self.config, age)));
-        Failure { claim, error: kept(error), retry_in, away: true }
+        Failure { claim, error: kept(error), retry_in, kind: FailureKind::Away }
     }
 
     fn report(&self, failure: &Failure) {
-        let Failure { claim, error, retry_in, away } = failure;
+        let Failure { claim, error, retry_in, kind } = failure;
         let (event, event_id, listener) = (&claim.event.name, claim.event.id, &claim.listener);
         let (module, attempt) = (self.db.schema(), claim.attempts);
-        if *away {
+        if *kind == FailureKind::Postponed {
+            self.count(claim, "postponed");
+        } else if *kind == FailureKind::Away {
             // Whoever calls the listener's process says once that it is away.
             tracing::info!(module, %event, %event_id, %listener, error, retry_in, "the listener is away");
             self.count(claim, "away");
@@ -92,6 +95,11 @@ impl Relay {
         )
         .increment(1);
     }
+}
+
+fn postponement(claim: Claim, pause: Duration) -> Failure {
+    let retry_in = Some(pause.as_secs_f64());
+    Failure { claim, error: "somebody else is at it".to_owned(), retry_in, kind: FailureKind::Postponed }
 }
 
 /// PostgreSQL's text has no NUL.
