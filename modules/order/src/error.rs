@@ -2,12 +2,14 @@
 
 use eshopz_kernel::{Fault, FaultKind, Money, OrderId};
 use eshopz_platform::db::StoreError;
+use eshopz_platform::events::postponed;
 use eshopz_platform::http::ProblemCode;
 use eshopz_product_api::Shortage;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::domain::{Excess, OrderStatus, ReversalStatus};
+use crate::service::TENDED;
 
 /// A call to this module failed.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ pub enum OrderError {
     AdminFilter,
     /// Another process had the effect of this idempotency key a moment ago.
     KeyInUse,
+    /// A request is at work on it; the news of it come again later.
+    Tended,
     /// The order is placed; what is left to do needs somebody who is away.
     Unfinished(Box<OrderError>),
     /// An event names an order that was never placed.
@@ -137,6 +141,7 @@ impl From<OrderError> for Fault {
                 fault.retry_after = Some(1);
                 fault
             }
+            OrderError::Tended => postponed(TENDED),
             OrderError::Unfinished(error) => Self::unavailable(
                 "The order is placed, but not all of it can be done now. Repeat the request with the same \
                  Idempotency-Key in a moment for its answer.",

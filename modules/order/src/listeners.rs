@@ -59,9 +59,7 @@ impl Listener for Finish {
 
     async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {
         let placed: OrderPlaced = event.decode()?;
-        let order = self.0.known(placed.order_id).await?;
-        self.0.finish(order, Some(delivery(self, event))).await?;
-        Ok(())
+        Ok(self.0.finish_told(placed.order_id, delivery(self, event)).await?)
     }
 }
 
@@ -82,10 +80,10 @@ impl Listener for Settle {
     async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {
         if event.name != PaymentAuthorized::NAME {
             let order = event.decode::<PaymentSucceeded>()?.order_id;
-            return Ok(self.0.settle(order, Some(delivery(self, event))).await.map(drop)?);
+            return Ok(self.0.settle_told(order, delivery(self, event)).await?);
         }
         let order = event.decode::<PaymentAuthorized>()?.order_id;
-        self.0.settle(order, Some(delivery(self, event))).await?;
+        self.0.settle_told(order, delivery(self, event)).await?;
         // The news that the gateway let it go again may have come before this, when the order was not paid yet.
         Ok(self.0.cancel_if_voided(order, None).await?)
     }

@@ -128,8 +128,8 @@ fn gather(rows: Vec<(Cart, Option<CartItem>)>) -> Option<FilledCart> {
 pub async fn touch(conn: &mut AsyncPgConnection, id: Uuid, lifetime: TimeDelta) -> QueryResult<Option<Cart>> {
     prepared(
         sql_query(concat!(touching!("$2"), "WHERE id = $1 ", returning!()))
-        .bind::<SqlUuid, _>(id)
-        .bind::<BigInt, _>(lifetime.num_seconds()),
+            .bind::<SqlUuid, _>(id)
+            .bind::<BigInt, _>(lifetime.num_seconds()),
     )
     .single(conn)
     .await

@@ -1,5 +1,6 @@
 //! Where an order goes, and how to follow it there.
 
+use diesel::deserialize::FromSqlRow;
 use eshopz_kernel::country;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -10,7 +11,7 @@ use validator::{Validate, ValidationError, ValidationErrors};
 use super::text::{refusal, visible_words};
 
 /// A postal address, as in an account's address book.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema, FromSqlRow)]
 #[serde(deny_unknown_fields)]
 pub struct PostalAddress {
     #[validate(length(max = 200), custom(function = visible_words))]

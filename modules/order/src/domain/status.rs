@@ -1,10 +1,11 @@
 //! The states of an order and the ways between them.
 
+use diesel::deserialize::FromSqlRow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The state of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, FromSqlRow)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
     /// Placed, its stock reserved.

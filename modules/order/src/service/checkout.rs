@@ -1,20 +1,21 @@
 //! Phases one and two of a checkout: prepare (read the cart, price it afresh, reserve its stock) and
 //! commit (one transaction, one order per cart).
 
-use diesel_async::AsyncConnection as _;
+use chrono::{DateTime, SubsecRound as _, Utc};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use eshopz_cart_api::{CartOwner, CheckoutCart};
 use eshopz_kernel::{CartId, FaultKind, OrderId};
 use eshopz_order_api::OrderPlaced;
 use eshopz_platform::db::StoreError;
-use eshopz_platform::events::outbox;
-use eshopz_platform::idempotency::{self, Claim};
+use eshopz_platform::events::outbox::Entry;
+use eshopz_platform::idempotency::Claim;
 use eshopz_product_api::ReserveStock;
 use serde_json::Value;
 
 use super::{OrderService, PlaceOrder, count_stockout};
 use crate::domain::{self, Buyer, OrderStatus, PostalAddress, Quote};
 use crate::error::OrderError;
-use crate::store::{self, NewOrder, OrderRow, TimelineEntry};
+use crate::store::{self, LineRow, NewOrder, OrderRow, Placing};
 
 /// An order about to be committed; its stock is reserved.
 pub(super) struct Draft {
@@ -22,22 +23,11 @@ pub(super) struct Draft {
     pub order: OrderId,
     pub token: Option<String>,
     email: String,
+    /// By the database's clock.
+    placed_at: DateTime<Utc>,
     quote: Quote,
     shipping_address: Value,
     billing_address: Value,
-}
-
-/// Why a transaction was rolled back.
-enum Rollback {
-    /// A twin has the key or the cart.
-    Lost,
-    Failed(OrderError),
-}
-
-impl From<diesel::result::Error> for Rollback {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Failed(error.into())
-    }
 }
 
 #[eshopz_crash::crash_points]
@@ -74,12 +64,14 @@ impl OrderService {
             return Err(OrderError::CartChanged { total });
         }
         let order = domain::order_id(cart.id, cart.version, cart.updated_at);
-        self.reserve(order, &quote).await?;
+        let placed_at = self.db.clock().await?.trunc_subsecs(6);
+        self.reserve(order, &quote, placed_at).await?;
         Ok(Draft {
             cart: cart.id,
             order,
             token: command.buyer.guest_token(order),
             email,
+            placed_at,
             quote,
             shipping_address: stored(&command.shipping_address),
             billing_address: stored(command.billing_address.as_ref().unwrap_or(&command.shipping_address)),
@@ -94,8 +86,8 @@ impl OrderService {
         }
     }
 
-    async fn reserve(&self, order: OrderId, quote: &Quote) -> Result<(), OrderError> {
-        let expires_at = self.db.clock().await? + self.settings.unpaid_expiry + self.settings.reservation_grace;
+    async fn reserve(&self, order: OrderId, quote: &Quote, placed_at: DateTime<Utc>) -> Result<(), OrderError> {
+        let expires_at = placed_at + self.settings.unpaid_expiry + self.settings.reservation_grace;
         let command = ReserveStock { order_id: order, lines: quote.stock(), expires_at };
         self.products.reserve(command).await.map_err(|fault| {
             if fault.code == "insufficient_stock" {
@@ -112,24 +104,21 @@ impl OrderService {
         draft: &Draft,
         command: &PlaceOrder,
     ) -> Result<Option<OrderRow>, OrderError> {
+        let event = Entry::of(&draft.placed_event(command))?;
+        let placing = Placing {
+            key: claim.row(draft.order.uuid()),
+            order: &draft.row(command),
+            lines: &draft.lines(),
+            actor: command.buyer.actor(),
+            event: &event,
+        };
         let mut conn = self.db.conn().await?;
-        let committed = (*conn)
-            .transaction(async |conn| {
-                if !idempotency::record(conn, claim, draft.order.uuid()).await? {
-                    return Err(Rollback::Lost);
-                }
-                let order = store::insert(conn, &draft.row(command)).await?.ok_or(Rollback::Lost)?;
-                store::insert_lines(conn, draft.order, &draft.quote.lines).await?;
-                store::append(conn, &placed_entry(&order, command)).await?;
-                outbox::publish(conn, &placed_event(&order)).await?;
-                Ok(order)
-            })
-            .await;
-        match committed {
-            Ok(order) => Ok(Some(order)),
-            Err(Rollback::Lost) => Ok(None),
-            Err(Rollback::Failed(error)) => Err(error),
-        }
+        let placed = match store::place(&mut conn, &placing).await {
+            Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => None,
+            placed => placed?,
+        };
+        claim.note(placed.as_ref().map(|order| order.id));
+        Ok(placed)
     }
 
     /// After a lost race: the winner's order. Our reservation goes unless it is the winner's as well.
@@ -158,10 +147,18 @@ impl OrderService {
 }
 
 impl Draft {
+    /// Whether whoever places it is about to have it paid.
+    pub(super) fn is_paid_at_once(&self, command: &PlaceOrder) -> bool {
+        command.payment_method.is_some() && self.quote.totals.total.amount > 0
+    }
+
+    pub(super) fn lines(&self) -> Vec<LineRow> {
+        self.quote.lines.iter().map(|line| LineRow::new(self.order, line)).collect()
+    }
+
     fn row(&self, command: &PlaceOrder) -> NewOrder {
         let totals = self.quote.totals;
         NewOrder {
-            id: self.order.uuid(),
             cart_id: self.cart.uuid(),
             customer_id: command.buyer.customer.map(|user| user.uuid()),
             token_hash: self.token.as_deref().map(domain::token_hash),
@@ -175,33 +172,24 @@ impl Draft {
             shipping_address: self.shipping_address.clone(),
             billing_address: self.billing_address.clone(),
             payment_id: domain::payment_id(self.order).uuid(),
+            placed_at: self.placed_at,
+            selling: self.is_paid_at_once(command),
+        }
+    }
+
+    /// Its number is the database's to give.
+    fn placed_event(&self, command: &PlaceOrder) -> OrderPlaced {
+        OrderPlaced {
+            order_id: self.order,
+            number: String::new(),
+            cart_id: self.cart,
+            customer_id: command.buyer.customer,
+            total: self.quote.totals.total,
+            at: self.placed_at,
         }
     }
 }
 
 fn stored(address: &PostalAddress) -> Value {
     serde_json::to_value(address).unwrap_or(Value::Null)
-}
-
-fn placed_entry<'a>(order: &OrderRow, command: &PlaceOrder) -> TimelineEntry<'a> {
-    TimelineEntry {
-        order: order.order_id(),
-        at: order.placed_at,
-        from: None,
-        to: OrderStatus::PendingPayment,
-        event: OrderStatus::PendingPayment.event(),
-        actor: command.buyer.actor(),
-        reason: None,
-    }
-}
-
-fn placed_event(order: &OrderRow) -> OrderPlaced {
-    OrderPlaced {
-        order_id: order.order_id(),
-        number: order.number.clone(),
-        cart_id: CartId(order.cart_id),
-        customer_id: order.customer(),
-        total: order.money(order.total_minor),
-        at: order.placed_at,
-    }
 }

@@ -2,7 +2,7 @@
 //! the listener of `order.placed.v1` and a job do it for a request that did not get there.
 
 use diesel_async::AsyncConnection as _;
-use eshopz_kernel::CartId;
+use eshopz_kernel::{CartId, OrderId};
 use eshopz_payment_api::{CreatePayment, PaymentSummary};
 
 use super::{Delivery, OrderService};
@@ -43,16 +43,41 @@ impl OrderService {
 
     /// Makes the order's payment and closes its cart.
     pub(super) async fn bind(&self, order: &OrderRow) -> Result<PaymentSummary, OrderError> {
-        let command = CreatePayment {
-            payment_id: order.payment(),
-            order_id: order.order_id(),
-            amount: order.money(order.total_minor),
-            customer_id: order.customer(),
-            payer_token_hash: order.token_hash.clone(),
-        };
         let closing = self.carts.close(CartId(order.cart_id), order.order_id());
-        let (payment, closed) = futures::join!(self.payments.create(command), closing);
+        let (payment, closed) = futures::join!(self.payments.create(payment_of(order)), closing);
         closed?;
         Ok(payment?)
+    }
+
+    /// The same for the news that it was placed, unless the request that did so is at it still.
+    ///
+    /// # Errors
+    /// [`OrderError::Tended`]; those of payment and cart.
+    pub async fn finish_told(&self, id: OrderId, via: Delivery) -> Result<(), OrderError> {
+        let order = self.known(id).await?;
+        if order.finished_at.is_none() && self.is_tended(&order).await? {
+            return Err(OrderError::Tended);
+        }
+        self.finish(order, Some(via)).await.map(drop)
+    }
+
+    /// Notes that a new order is not paid, and with `finished` that its payment exists and its cart is closed.
+    pub(super) async fn leave_unpaid(&self, mut order: OrderRow, finished: bool) -> Result<OrderRow, OrderError> {
+        let at = now();
+        let mut conn = self.db.conn().await?;
+        store::leave_unpaid(&mut conn, order.order_id(), at, finished).await?;
+        order.finished_at = finished.then_some(at);
+        Ok(order)
+    }
+}
+
+/// The payment that an order is to have.
+pub(super) fn payment_of(order: &OrderRow) -> CreatePayment {
+    CreatePayment {
+        payment_id: order.payment(),
+        order_id: order.order_id(),
+        amount: order.money(order.total_minor),
+        customer_id: order.customer(),
+        payer_token_hash: order.token_hash.clone(),
     }
 }

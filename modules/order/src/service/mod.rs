@@ -20,6 +20,7 @@ pub use cancel::CancelOrder;
 pub use place::{PlaceOrder, Placed};
 pub use read::{OrderDetails, OrderRef, position};
 pub use returns::{DecideReturn, RequestReturn, ReturnDetails, refund_minor};
+pub use settle::TENDED;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,10 +1,14 @@
 //! Placing an order: the three phases in a row, and what a repetition finds.
 
+use std::time::Instant;
+
 use eshopz_kernel::{CartId, Fault, FaultKind, Money};
 use eshopz_payment_api::PaymentSummary;
 use eshopz_platform::idempotency::{self, Claim};
 use uuid::Uuid;
 
+use super::checkout::Draft;
+use super::finish::payment_of;
 use super::{OrderDetails, OrderService, count, no_payment_yet};
 use crate::domain::{Buyer, OrderStatus, PostalAddress, token_hash};
 use crate::error::OrderError;
@@ -59,14 +63,24 @@ impl OrderService {
             return Err(OrderError::EmailRequired);
         }
         let cart = self.cart_of(command.cart, &command.buyer).await?;
-        if let Some(order) = self.order_of_cart(cart.id).await? {
+        let id = cart.id;
+        if (resumed.is_some() || cart.ordered_as.is_some())
+            && let Some(order) = self.order_of_cart(id).await?
+        {
             return self.again(order, &command, claim, resumed).await;
         }
-        let draft = self.prepare(&command, cart).await?;
+        let draft = match self.prepare(&command, cart).await {
+            Ok(draft) => draft,
+            // What stands in the way may be an order of this cart, which is not closed yet.
+            Err(error) => match self.order_of_cart(id).await? {
+                Some(order) => return self.again(order, &command, claim, resumed).await,
+                None => return Err(error),
+            },
+        };
         match self.commit(claim, &draft, &command).await? {
             Some(order) => {
                 count(OrderStatus::PendingPayment);
-                self.conclude(order, &command, draft.token, true).await
+                self.conclude_new(order, &command, draft).await
             }
             None => {
                 let winner = self.winner(&draft).await?;
@@ -128,6 +142,43 @@ impl OrderService {
         Ok(Placed { details, token, created, refused })
     }
 
+    /// The same for an order that was placed a moment ago: nobody else has begun anything about it.
+    async fn conclude_new(&self, order: OrderRow, command: &PlaceOrder, draft: Draft) -> Result<Placed, OrderError> {
+        let (order, payment, refused) = match &command.payment_method {
+            Some(method) if draft.is_paid_at_once(command) => self.pay_new(order, method).await?,
+            _ => {
+                let finished = self.finish(order.clone(), None).await;
+                let (order, payment) = or_later(&order, finished)?.unwrap_or((order, None));
+                (order, payment, None)
+            }
+        };
+        let payment = self.or_as_known(&order, payment).await?;
+        let details = OrderDetails { order, payment, lines: draft.lines(), refunds: Vec::new() };
+        Ok(Placed { details, token: draft.token, created: true, refused })
+    }
+
+    /// Makes the payment and has it paid, closes the cart meanwhile, and settles the order.
+    async fn pay_new(&self, order: OrderRow, method: &str) -> Result<Paid, OrderError> {
+        let began = Instant::now();
+        let closing = self.carts.close(CartId(order.cart_id), order.order_id());
+        let (paid, closed) = futures::join!(self.payments.pay(payment_of(&order), method), closing);
+        let closed = or_later(&order, closed.map_err(OrderError::from))?.is_some();
+        let (payment, refused) = match paid {
+            Ok(payment) if payment.status.is_secured() => {
+                let settled = self.settle_new(&order, closed, began).await;
+                return Ok((or_later(&order, settled)?.unwrap_or(order), Some(payment), None));
+            }
+            Ok(payment) => (Some(payment), None),
+            Err(fault) if matches!(fault.kind, FaultKind::PaymentDeclined | FaultKind::Invalid) => (None, Some(fault)),
+            Err(fault) => {
+                or_later(&order, Err::<(), _>(fault.into()))?;
+                return Ok((order, None, None));
+            }
+        };
+        let left = self.leave_unpaid(order.clone(), closed).await;
+        Ok((or_later(&order, left)?.unwrap_or(order), payment, refused))
+    }
+
     /// Confirms the payment. A refusal is the buyer's to hear; whatever else goes wrong shows in the
     /// payment's status, and the order becomes paid by the payment's event.
     async fn pay(&self, order: OrderRow, method: &str) -> Result<Paid, OrderError> {
@@ -149,14 +200,21 @@ impl OrderService {
 
     async fn concluded(&self, order: OrderRow, payment: Option<PaymentSummary>) -> Result<OrderDetails, OrderError> {
         let (lines, refunds) = self.parts_of(&order).await?;
-        let payment = match payment {
-            Some(payment) => Some(payment),
-            None => {
-                let known = self.payments_of(std::slice::from_ref(&order)).await;
-                or_later(&order, known)?.and_then(|known| known.into_values().next())
-            }
-        };
-        Ok(OrderDetails { payment: payment.unwrap_or_else(|| no_payment_yet(&order)), order, lines, refunds })
+        let payment = self.or_as_known(&order, payment).await?;
+        Ok(OrderDetails { payment, order, lines, refunds })
+    }
+
+    /// The payment, or what the payment module says of it now.
+    async fn or_as_known(
+        &self,
+        order: &OrderRow,
+        payment: Option<PaymentSummary>,
+    ) -> Result<PaymentSummary, OrderError> {
+        if let Some(payment) = payment {
+            return Ok(payment);
+        }
+        let known = or_later(order, self.payments_of(std::slice::from_ref(order)).await)?;
+        Ok(known.and_then(|known| known.into_values().next()).unwrap_or_else(|| no_payment_yet(order)))
     }
 }
 

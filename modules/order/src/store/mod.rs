@@ -1,21 +1,24 @@
 //! The module's statements, one per function.
 
+mod columns;
 mod due;
 mod lines;
 mod list;
 mod orders;
+mod place;
 mod refunds;
 mod reversals;
 mod rows;
 mod timeline;
 
 pub use due::{Due, Position, by_ids, take};
-pub use lines::{insert_lines, lines_of};
+pub use lines::lines_of;
 pub use list::{OrderFilter, OrderSort, list};
 pub use orders::{
-    begin_sale, by_cart, by_id, by_number, change, end_sale, forget_customer, forget_keys, insert, lock, lock_if_free,
+    begin_sale, by_cart, by_id, by_number, change, end_sale, forget_customer, forget_keys, lock, lock_if_free,
     set_finished, set_undone, touch,
 };
+pub use place::{Placing, leave_unpaid, pay, place};
 pub use refunds::{
     RefundNews, RefundRow, insert_attempt, is_given_back, note_refund, older_are_pending, owed, refund, refunds_of,
     refunds_of_parts, revive_refund,

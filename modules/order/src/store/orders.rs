@@ -1,7 +1,6 @@
 //! `orders`, a row at a time.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
@@ -10,18 +9,9 @@ use eshopz_kernel::{CartId, OrderId, UserId};
 use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 
-use super::{NewOrder, OrderRow, StatusChange};
+use super::{OrderRow, StatusChange};
 use crate::domain::customer_scope;
 use crate::schema::orders;
-
-/// Inserts an order; `None` when its cart has made one already. Waits for a twin that is about to.
-pub async fn insert(conn: &mut AsyncPgConnection, order: &NewOrder) -> QueryResult<Option<OrderRow>> {
-    let inserting = diesel::insert_into(orders::table)
-        .values((order, orders::placed_at.eq(now), orders::updated_at.eq(now)))
-        .on_conflict_do_nothing()
-        .returning(OrderRow::as_returning());
-    prepared(inserting).single(conn).await.optional()
-}
 
 /// The order with this id.
 pub async fn by_id(conn: &mut AsyncPgConnection, id: OrderId) -> QueryResult<Option<OrderRow>> {

@@ -1,16 +1,16 @@
 //! Rows as they come and go.
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::{AsChangeset, Insertable, Queryable, Selectable};
+use diesel::prelude::{AsChangeset, Queryable, QueryableByName, Selectable};
 use eshopz_kernel::{Currency, Money, OrderId, PaymentId, Totals, UserId, VariantId};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::{Actor, BoughtLine, OrderStatus, PostalAddress};
+use crate::domain::{Actor, BoughtLine, OrderStatus, PostalAddress, QuotedLine};
 use crate::schema::{order_lines, order_timeline, orders};
 
 /// A row of `orders`.
-#[derive(Clone, Debug, Queryable, Selectable)]
+#[derive(Clone, Debug, Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = orders, check_for_backend(diesel::pg::Pg))]
 pub struct OrderRow {
     pub id: Uuid,
@@ -18,7 +18,6 @@ pub struct OrderRow {
     pub cart_id: Uuid,
     pub customer_id: Option<Uuid>,
     pub token_hash: Option<String>,
-    #[diesel(deserialize_as = String)]
     pub status: OrderStatus,
     pub email: String,
     pub currency: String,
@@ -27,9 +26,7 @@ pub struct OrderRow {
     pub shipping_minor: i64,
     pub tax_minor: i64,
     pub total_minor: i64,
-    #[diesel(deserialize_as = Value)]
     pub shipping_address: PostalAddress,
-    #[diesel(deserialize_as = Value)]
     pub billing_address: PostalAddress,
     pub tracking: Option<Value>,
     pub payment_id: Uuid,
@@ -39,6 +36,8 @@ pub struct OrderRow {
     pub updated_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
     pub undone_at: Option<DateTime<Utc>>,
+    /// How many may be about to sell its stock.
+    pub sellers: i32,
 }
 
 impl OrderRow {
@@ -75,11 +74,9 @@ impl OrderRow {
     }
 }
 
-/// An order that is being placed; its time is the database's, the rest of its row is defaults.
-#[derive(Clone, Debug, Insertable)]
-#[diesel(table_name = orders)]
+/// An order that is being placed. Its id is the resource of its idempotency key; the rest of its row is defaults.
+#[derive(Clone, Debug)]
 pub struct NewOrder {
-    pub id: Uuid,
     pub cart_id: Uuid,
     pub customer_id: Option<Uuid>,
     pub token_hash: Option<String>,
@@ -93,6 +90,10 @@ pub struct NewOrder {
     pub shipping_address: Value,
     pub billing_address: Value,
     pub payment_id: Uuid,
+    /// By the database's clock.
+    pub placed_at: DateTime<Utc>,
+    /// Whoever places it is about to have it paid, and to sell its stock.
+    pub selling: bool,
 }
 
 /// A change of state; what is `None` stays as it is.
@@ -127,6 +128,28 @@ pub struct LineRow {
 }
 
 impl LineRow {
+    /// The row of a line that is just being ordered.
+    #[must_use]
+    pub fn new(order: OrderId, line: &QuotedLine) -> Self {
+        let QuotedLine { variant, quantity, line_total } = line;
+        Self {
+            order_id: order.uuid(),
+            variant_id: variant.id.uuid(),
+            product_id: variant.product_id.uuid(),
+            sku: variant.sku.clone(),
+            title: variant.title.clone(),
+            variant_title: variant.variant_title.clone(),
+            image_url: variant.image_url.clone(),
+            quantity: *quantity,
+            unit_price_minor: variant.price.amount,
+            line_total_minor: *line_total,
+            taxable: variant.taxable,
+            cancelled_quantity: 0,
+            asked_quantity: 0,
+            returned_quantity: 0,
+        }
+    }
+
     /// The line as its parts are reckoned.
     #[must_use]
     pub const fn bought(&self) -> BoughtLine {

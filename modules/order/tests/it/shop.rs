@@ -7,6 +7,7 @@ use eshopz_cart_api::CartOwner;
 use eshopz_kernel::{CartId, Event, EventEnvelope, EventId, OrderId, UserId, VariantId};
 use eshopz_order::{OrderDeps, OrderModule, OrderSettings};
 use eshopz_platform::db::{Db, DbConfig};
+use eshopz_platform::events::is_postponed;
 use eshopz_testkit::db::TestDb;
 use eshopz_testkit::{TestAnswer, TestApp};
 use serde_json::{Value, json};
@@ -128,7 +129,10 @@ impl Shop {
     async fn hand_over(&self, event: &EventEnvelope) {
         for listener in self.module.listeners() {
             if listener.events().contains(&event.name.as_str()) {
-                listener.handle(event).await.unwrap();
+                while let Err(fault) = listener.handle(event).await {
+                    let pause = is_postponed(&fault).unwrap_or_else(|| panic!("{fault:?}"));
+                    tokio::time::sleep(pause).await;
+                }
             }
         }
     }

@@ -88,8 +88,7 @@ fn collected(before: &Payment, attempt: &Movement, charge: &Charge) -> Option<Co
         return None;
     }
     let mut state = before.state();
-    let fact =
-        Fact::Captured { reference: charge.reference.clone(), amount: captured, method: charge.method.clone() };
+    let fact = Fact::Captured { reference: charge.reference.clone(), amount: captured, method: charge.method.clone() };
     let effects = state::reduce(&mut state, fact);
     let (mut payment, now) = (before.clone(), now());
     payment.set_state(state, now);

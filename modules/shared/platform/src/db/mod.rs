@@ -94,7 +94,14 @@ impl Db {
                 .runtime(deadpool::Runtime::Tokio1)
         })?;
         let reader = Reader::new(reader, config.max_connections)?;
-        Ok(Self { schema, writer, reader, tasks: Tasks::new(), clock: Clock::default(), moved: watch::Sender::default() })
+        Ok(Self {
+            schema,
+            writer,
+            reader,
+            tasks: Tasks::new(),
+            clock: Clock::default(),
+            moved: watch::Sender::default(),
+        })
     }
 
     /// The module's schema, which is also the name of its role.

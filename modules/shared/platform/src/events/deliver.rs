@@ -10,8 +10,8 @@ use futures::FutureExt as _;
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
-use super::postponed::is_postponed;
 use super::Transport;
+use super::postponed::is_postponed;
 use super::rows::Claim;
 use crate::context::RequestContext;
 use crate::wire;

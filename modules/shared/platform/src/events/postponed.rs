@@ -1,33 +1,26 @@
 //! A listener that has somebody else at work on what the event is about.
 
-use std::fmt;
 use std::time::Duration;
 
-use eshopz_kernel::Fault;
+use eshopz_kernel::{Fault, FaultKind};
 
-/// Who causes a fault that puts a delivery off.
-#[derive(Debug)]
-struct Postponed(Duration);
-
-impl fmt::Display for Postponed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "to be delivered again in {:?}", self.0)
-    }
-}
-
-impl std::error::Error for Postponed {}
+/// Only relays and queues see it, also those of other processes.
+const CODE: &str = "postponed";
 
 /// A listener's answer to an event whose effect somebody is about to have without it, a request for one: it comes again
-/// after the pause, for the case that nothing came of that, and the attempt does not count.
+/// after so many seconds, for the case that nothing came of that, and the attempt does not count.
 #[must_use]
-pub fn postponed(pause: Duration) -> Fault {
-    Fault::internal("somebody is at it").caused_by(Postponed(pause))
+pub fn postponed(seconds: u32) -> Fault {
+    let mut fault = Fault::new(FaultKind::Conflict, CODE, "Somebody is at work on it.");
+    fault.retry_after = Some(seconds);
+    fault
 }
 
 /// The pause of such an answer.
 #[must_use]
 pub fn is_postponed(fault: &Fault) -> Option<Duration> {
-    fault.cause().and_then(|cause| cause.downcast_ref::<Postponed>()).map(|postponed| postponed.0)
+    let seconds = fault.retry_after.filter(|_| fault.code == CODE)?;
+    Some(Duration::from_secs(u64::from(seconds)))
 }
 
 #[cfg(test)]
@@ -36,8 +29,7 @@ mod tests {
 
     #[test]
     fn only_its_own_faults_put_a_delivery_off() {
-        let pause = Duration::from_secs(3);
-        assert_eq!(is_postponed(&postponed(pause)), Some(pause));
-        assert_eq!(is_postponed(&Fault::internal("somebody is at it")), None);
+        assert_eq!(is_postponed(&postponed(3)), Some(Duration::from_secs(3)));
+        assert_eq!(is_postponed(&Fault::unavailable("Somebody is at work on it.", 3)), None);
     }
 }
