@@ -126,6 +126,20 @@ impl Postgres {
         }
     }
 
+    /// Where one of PostgreSQL's programs is, of the version that runs here.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub fn program(&self, name: &str) -> Result<PathBuf, String> {
+        let Some(running) = &self.running else { return Err("PostgreSQL does not run".to_owned()) };
+        // The server notes how it was started.
+        let file = running.data_dir().join("postmaster.opts");
+        let started = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let server = started.split_once(" \"").map_or(started.trim(), |(program, _)| program);
+        let program = Path::new(server).with_file_name(name);
+        if program.exists() { Ok(program) } else { Err(format!("{} is not installed", program.display())) }
+    }
+
     fn pid(&self) -> Option<Pid> {
         let file = self.running.as_ref()?.data_dir().join("postmaster.pid");
         Pid::from_raw(fs::read_to_string(file).ok()?.lines().next()?.trim().parse().ok()?)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use eshopz_testkit::load::Shelf;
 use eshopz_testkit::load::figures::percentile;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::work::{Person, Queue, Work};
@@ -16,6 +17,12 @@ pub struct Figures {
     pub per_second: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
+}
+
+impl Figures {
+    pub fn json(&self) -> Value {
+        json!({"per_second": self.per_second, "p50_ms": self.p50_ms, "p99_ms": self.p99_ms})
+    }
 }
 
 /// A GET, again and again.

@@ -2,8 +2,11 @@
 //! cores are shared by the shop, PostgreSQL, Redis and the load. `scripts/bench` builds and calls it.
 
 mod client;
+mod figure;
 mod load;
 mod machine;
+mod pgbench;
+mod search;
 mod setup;
 mod statements;
 mod table;
@@ -19,7 +22,9 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
+use self::figure::SearchWithError;
 use self::machine::{Machine, Mode};
+use self::pgbench::Pgbench;
 use self::table::{Outcome, ROWS, Row, measure};
 use self::work::{Ports, Work};
 
@@ -101,22 +106,17 @@ async fn bench(args: &Args) -> Result<bool, String> {
     setup::settle(&owner).await?;
     let sizes = [stock.product.size, stock.category.size];
     let reference = machine.reference(&sizes, &statements::all()).await?;
+    let search = Pgbench::searches(&machine.postgres, &args.folder, &stock.searches.words)?;
     plant_in_redis(&machine, sizes[0]).await?;
 
+    let length = Duration::from_secs(args.seconds);
     println!("{}", heading());
     let (mut all_good, mut rows) = (true, Vec::new());
     for row in ROWS.iter().filter(|row| row.name.contains(&args.only)) {
         progress(row.name);
-        let outcomes = measure(
-            row,
-            &mut machine,
-            &reference,
-            &stock,
-            (args.rounds, Duration::from_secs(args.seconds)),
-            args.narrow,
-        )
-        .await
-        .map_err(|error| format!("{}: {error}", row.name))?;
+        let outcomes = measure(row, &mut machine, (&reference, &search), &stock, (args.rounds, length), args.narrow)
+            .await
+            .map_err(|error| format!("{}: {error}", row.name))?;
         for outcome in &outcomes {
             all_good &= outcome.ratio >= row.must;
             println!("{}", line(row, outcome));
@@ -127,9 +127,22 @@ async fn bench(args: &Args) -> Result<bool, String> {
         }));
     }
     let process = if args.only.is_empty() { Some(of_processes(&mut machine, &stock, args).await?) } else { None };
+    let mut figures = Vec::new();
+    if figure::SEARCH_WITH_ERROR.contains(&args.only) {
+        progress(figure::SEARCH_WITH_ERROR);
+        let products = if args.narrow { args.products } else { args.products.max(figure::MANY) };
+        if products > args.products {
+            machine.run(&["seed", "demo", "--products", &products.to_string()])?;
+            setup::settle(&owner).await?;
+        }
+        let measured = SearchWithError::measure(&mut machine, &stock.searches, products, (args.rounds, length)).await?;
+        println!("{}", measured.line());
+        all_good &= measured.is_good();
+        figures.push(measured.json());
+    }
     if let Some(file) = &args.json {
         let all = json!({"cores": cores(), "rounds": args.rounds, "seconds": args.seconds, "products": args.products,
-            "rows": rows, "process": process});
+            "rows": rows, "process": process, "figures": figures});
         std::fs::write(file, format!("{all:#}\n")).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     drop(reference);

@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
+use crate::search::Searches;
 use crate::work::PASSWORD;
 
 /// As many as an address may register within the hour.
@@ -43,6 +44,7 @@ pub struct Stock {
     pub product: Product,
     /// Its category, and what a page of that is.
     pub category: Category,
+    pub searches: Searches,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ pub async fn stock(port: u16, client: &Client) -> Result<Stock, String> {
     Ok(Stock {
         product: Product { id: first.id.clone(), handle: first.handle.clone(), size: shown.body.to_string().len() },
         category: Category { id: slug.0, slug: slug.1, size: page.body.to_string().len() },
+        searches: Searches::read(client).await?,
         shelf: Rc::new(shelf),
         emails: Rc::new(emails),
         authorization: format!("Authorization: {token}"),

@@ -40,3 +40,21 @@ pub fn all() -> String {
     })
     .to_string()
 }
+
+/// A page of a search for one word. It is given as `'word'` and as `'word':*`, or by what stands for these.
+pub fn search(whole: &str, begun: &str) -> String {
+    let stem = format!("to_tsquery('pg_catalog.english', {whole})");
+    let plain = |word: &str| format!("to_tsquery('pg_catalog.simple', {word})");
+    let (whole, begun) = (plain(whole), plain(begun));
+    let words = format!("CASE WHEN {stem} = {whole} THEN {begun} ELSE {stem} || {begun} END");
+    format!(
+        "SELECT {PRODUCT}, {VARIANTS}, page.rank, page.judged, lower(p.title) AS title_key \
+         FROM (SELECT p.id, p.rank, p.judged FROM \
+            (SELECT m.id, ts_rank(m.search, {words}) AS rank, count(*) OVER () AS judged \
+                FROM (SELECT p.id, p.search FROM products.products p WHERE p.search @@ ({words}) \
+                    AND p.status = 'active' ORDER BY p.created_at DESC, p.id DESC LIMIT 1000) m) p \
+            WHERE true ORDER BY p.rank DESC, p.id DESC LIMIT 21) page \
+         JOIN products.products p ON p.id = page.id LEFT JOIN products.categories c ON c.id = p.category_id \
+         ORDER BY page.rank DESC, p.id DESC"
+    )
+}

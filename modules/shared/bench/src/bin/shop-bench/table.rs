@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::load::{Figures, Get, drive, prepare, wrk};
 use crate::machine::{Machine, Mode, Process};
+use crate::pgbench::Pgbench;
 use crate::setup::{Stock, list_path};
 use crate::work::{Ports, Queue, Work};
 
@@ -21,6 +22,8 @@ pub enum Load {
         ports: Ports,
         queue: Rc<Queue>,
     },
+    /// The same SQL without anything before it.
+    Sql(Pgbench),
     /// A read while so many sign in.
     Beside(Get, Work),
     /// Argon2id hashes, on all cores.
@@ -44,6 +47,7 @@ pub struct Context<'a> {
     pub stock: &'a Stock,
     pub shop: u16,
     pub reference: u16,
+    pub search: &'a Pgbench,
 }
 
 impl Context<'_> {
@@ -132,6 +136,15 @@ pub const ROWS: &[Row] = &[
         loads: |at| (at.list(), at.reference(format!("/sql/list/{}", at.stock.category.id))),
     },
     Row {
+        name: "search, ranked 20",
+        against: "the same SQL by pgbench",
+        mode: Mode::Bare,
+        must: 0.5,
+        aim: 0.75,
+        connections: BOTH,
+        loads: |at| (Load::Work(Work::Read(at.shop, at.stock.searches.right.clone())), Load::Sql(at.search.clone())),
+    },
+    Row {
         name: "own order, signed in",
         against: "the same SQL",
         mode: Mode::Hot,
@@ -218,13 +231,13 @@ pub struct Outcome {
 pub async fn measure(
     row: &Row,
     machine: &mut Machine,
-    reference: &Process,
+    (reference, search): (&Process, &Pgbench),
     stock: &Stock,
     (rounds, length): (usize, Duration),
     narrow: bool,
 ) -> Result<Vec<Outcome>, String> {
     let (shop, _) = machine.shop(row.mode).await?;
-    let context = Context { stock, shop: shop.port, reference: reference.port };
+    let context = Context { stock, shop: shop.port, reference: reference.port, search };
     let (subject, base) = (row.loads)(&context);
     let mut outcomes = Vec::new();
     for &connections in row.connections.iter().take(if narrow { 1 } else { usize::MAX }) {
@@ -265,6 +278,7 @@ async fn once(load: &Load, stock: &Stock, connections: usize, length: Duration) 
             signed_in?;
             figures
         }
+        Load::Sql(pgbench) => pgbench.run(connections, length).await,
         Load::Hashes => hashes(length).await,
     }
 }
@@ -294,7 +308,7 @@ async fn hashes(length: Duration) -> Result<Figures, String> {
     Ok(figures)
 }
 
-fn medians(rounds: &[Figures]) -> Figures {
+pub fn medians(rounds: &[Figures]) -> Figures {
     let of = |member: fn(&Figures) -> f64| median(rounds.iter().map(member).collect());
     Figures { per_second: of(|f| f.per_second), p50_ms: of(|f| f.p50_ms), p99_ms: of(|f| f.p99_ms) }
 }
@@ -309,10 +323,9 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 
 impl Outcome {
     pub fn json(&self) -> Value {
-        let figures = |of: &Figures| json!({"per_second": of.per_second, "p50_ms": of.p50_ms, "p99_ms": of.p99_ms});
         json!({
-            "connections": self.connections, "ratio": self.ratio, "shop": figures(&self.subject),
-            "reference": figures(&self.reference),
+            "connections": self.connections, "ratio": self.ratio, "shop": self.subject.json(),
+            "reference": self.reference.json(),
         })
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use eshopz_testkit::load::{Dice, Shelf};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::client::Conn;
 
@@ -68,9 +69,17 @@ struct SignedIn {
     access_token: String,
 }
 
+/// A page of which nothing but its length matters.
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<IgnoredAny>,
+}
+
 /// A kind of work; clones share what is prepared.
 #[derive(Clone)]
 pub enum Work {
+    /// Pages at these paths, one after the other, none of them empty.
+    Read(u16, Rc<[String]>),
     /// An empty POST to the reference.
     Post(u16, &'static str),
     Add(Ports, Rc<Shelf>),
@@ -109,7 +118,7 @@ pub struct Person {
 impl Person {
     pub async fn new(work: &Work, seed: u64) -> Result<Self, String> {
         let ports = match work {
-            Work::Post(port, _) => Ports::all(*port),
+            Work::Post(port, _) | Work::Read(port, _) => Ports::all(*port),
             Work::Add(ports, _) | Work::Place(ports, _) | Work::Checkout(ports, _) | Work::SignIn(ports, _) => *ports,
         };
         let mut person = Self {
@@ -135,6 +144,12 @@ impl Person {
             Work::Post(_, path) => {
                 let reply = self.cart.post(path, &[], String::new()).await?;
                 reply.expect::<serde_json::Value>(201)?;
+            }
+            Work::Read(_, paths) => {
+                let path = paths.get(self.turn % paths.len().max(1)).map_or("", String::as_str);
+                if self.cart.get(path, &[]).await?.expect::<Page>(200)?.items.is_empty() {
+                    return Err(format!("{path}: an empty page"));
+                }
             }
             Work::Add(..) => self.add_again().await?,
             Work::Place(_, queue) => {
