@@ -2,15 +2,19 @@
 //! measuring what goes over everything, such as `eshopz verify`.
 //!
 //! Of twenty orders one was never paid and expired, one was paid and cancelled, one was refunded in part, and the
-//! others were delivered. They are spread over four hundred days; events are there for the last week.
+//! others were delivered. They are spread over four hundred days; events are there for the last week. A third are
+//! guests'; of the others twenty each belong to a made-up account.
+//!
+//! What is made at once is a part: its ids, and what it sells, are its own, so that another part can be added.
 
 use tokio_postgres::{Client, Error};
+use uuid::Uuid;
 
-/// What makes `$orders` orders, one statement after the other.
+/// What makes part `$part` with `$orders` orders, one statement after the other.
 const STATEMENTS: [&str; 15] = [
     // Ids that sort as they were made, of kind `kind` and number `n`.
-    "CREATE FUNCTION pg_temp.made_id(kind int, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ \
-        SELECT ('018f' || lpad(to_hex(kind), 4, '0') || '-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid $$",
+    "CREATE OR REPLACE FUNCTION pg_temp.made_id(kind int, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ \
+        SELECT ('018f' || lpad(to_hex(16 * $part + kind), 4, '0') || '-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid $$",
     "CREATE TEMP TABLE made AS \
      SELECT n, pg_temp.made_id(1, n) AS id, pg_temp.made_id(2, n) AS cart_id, pg_temp.made_id(3, n) AS payment_id, \
             now() - interval '10 minutes' - ($orders - n) * (interval '400 days' / $orders) AS at, \
@@ -21,16 +25,19 @@ const STATEMENTS: [&str; 15] = [
      FROM made m, generate_series(0, m.n % 3) p",
     "WITH v AS (SELECT generate_series(0, greatest(100, $orders / 500) - 1) AS v), product AS ( \
         INSERT INTO products.products (id, handle, title, price_min_minor, price_max_minor) \
-        SELECT pg_temp.made_id(4, v), 'made-' || v, 'Made ' || v, 1000 + v % 50 * 100, 1000 + v % 50 * 100 FROM v) \
+        SELECT pg_temp.made_id(4, v), 'made-$part-' || v, 'Made ' || v, 1000 + v % 50 * 100, 1000 + v % 50 * 100 FROM v) \
      INSERT INTO products.variants (id, product_id, title, price_minor) \
      SELECT pg_temp.made_id(5, v), pg_temp.made_id(4, v), 'Default', 1000 + v % 50 * 100 FROM v",
-    "INSERT INTO orders.orders (id, cart_id, token_hash, status, email, currency, subtotal_minor, discount_minor, \
+    "INSERT INTO orders.orders (id, cart_id, customer_id, token_hash, status, email, currency, subtotal_minor, discount_minor, \
             shipping_minor, tax_minor, total_minor, shipping_address, billing_address, payment_id, cancel_reason, \
             placed_at, updated_at, finished_at, cancelled_at, undone_at) \
-     SELECT m.id, m.cart_id, md5(m.n::text), CASE WHEN gone THEN 'cancelled' ELSE 'delivered' END, 'made@example.com', \
-            'USD', l.total, 0, 0, 0, l.total, '{}', '{}', m.payment_id, CASE WHEN gone THEN m.fate END, \
+     SELECT m.id, m.cart_id, CASE WHEN m.n % 3 > 0 THEN pg_temp.made_id(10, m.n / 3 % greatest(1, $orders / 30)) END, \
+            md5(m.n::text), CASE WHEN gone THEN 'cancelled' ELSE 'delivered' END, \
+            'made-' || m.n / 3 % greatest(1, $orders / 30) || '@example.com', 'USD', l.total, 0, 0, 0, l.total, a.address, a.address, m.payment_id, CASE WHEN gone THEN m.fate END, \
             m.at, m.at, m.at, CASE WHEN gone THEN m.at END, CASE WHEN gone THEN m.at END \
      FROM (SELECT *, fate IN ('expired', 'cancelled') AS gone FROM made) m \
+     CROSS JOIN (SELECT jsonb_build_object('name', 'Ada Lovelace', 'line1', '12 St James Square', 'city', 'London', \
+            'postal_code', 'SW1Y 4JH', 'country', 'GB') AS address) a \
      JOIN (SELECT id, sum(quantity * (1000 + v % 50 * 100)) AS total FROM made_lines GROUP BY id) l USING (id)",
     "INSERT INTO orders.order_lines (order_id, position, variant_id, product_id, title, variant_title, quantity, \
             unit_price_minor, line_total_minor) \
@@ -51,7 +58,7 @@ const STATEMENTS: [&str; 15] = [
             created_at, updated_at) \
      SELECT m.payment_id, m.id, md5(m.n::text), 'USD', o.total_minor, CASE WHEN paid THEN o.total_minor ELSE 0 END, \
             back, back, CASE WHEN paid THEN 'succeeded' ELSE 'cancelled' END, 'sandbox', \
-            CASE WHEN paid THEN 'ch_made_' || m.n END, o.cancelled_at, CASE WHEN paid THEN m.at END, m.at, m.at \
+            CASE WHEN paid THEN 'ch_made_$part_' || m.n END, o.cancelled_at, CASE WHEN paid THEN m.at END, m.at, m.at \
      FROM (SELECT made.*, fate <> 'expired' AS paid FROM made) m JOIN orders.orders o USING (id), \
           LATERAL (SELECT CASE m.fate WHEN 'refunded' THEN 500 WHEN 'cancelled' THEN o.total_minor ELSE 0 END AS back) b",
     "INSERT INTO payments.transactions (id, payment_id, kind, status, amount_minor, currency, payment_method, \
@@ -61,7 +68,7 @@ const STATEMENTS: [&str; 15] = [
      FROM made m JOIN payments.payments p ON p.id = m.payment_id WHERE m.fate <> 'expired' \
      UNION ALL \
      SELECT pg_temp.made_id(7, m.n), m.payment_id, 'refund', 'succeeded', p.refunded_minor, 'USD', NULL, \
-            're_made_' || m.n, p.gateway_reference, m.at, m.at, m.at \
+            're_made_$part_' || m.n, p.gateway_reference, m.at, m.at, m.at \
      FROM made m JOIN payments.payments p ON p.id = m.payment_id WHERE p.refunded_minor > 0",
     "INSERT INTO orders.order_refunds (id, order_id, amount_minor, status, created_at, updated_at) \
      SELECT t.id, m.id, t.amount_minor, 'succeeded', m.at, m.at \
@@ -87,7 +94,8 @@ const STATEMENTS: [&str; 15] = [
      SELECT pg_temp.made_id(5, v), delta, sum(delta) OVER (PARTITION BY v ORDER BY at, order_id NULLS FIRST), kind, \
             order_id, 'order', at FROM movement",
     "INSERT INTO products.stock_levels (variant_id, on_hand) \
-     SELECT variant_id, sum(delta) FROM products.stock_movements GROUP BY variant_id",
+     SELECT variant_id, sum(delta) FROM products.stock_movements m \
+     WHERE NOT EXISTS (SELECT FROM products.stock_levels s WHERE s.variant_id = m.variant_id) GROUP BY variant_id",
     "INSERT INTO carts.carts (id, status, token_hash, currency, order_id, created_at, updated_at, expires_at, closed_at) \
      SELECT cart_id, 'ordered', sha256(n::text::bytea), 'USD', id, at, at, at + interval '30 days', at FROM made",
 ];
@@ -96,13 +104,14 @@ const STATEMENTS: [&str; 15] = [
 const EVENTS: [&str; 2] = [
     "INSERT INTO orders.outbox (id, name, payload, occurred_at, remaining, published_at) \
      SELECT pg_temp.made_id(8, id), 'order.' || event || '.v1', jsonb_build_object('order_id', order_id), at, 0, at \
-     FROM orders.order_timeline WHERE at > now() - interval '8 days'",
+     FROM orders.order_timeline WHERE at > now() - interval '8 days' AND order_id IN (SELECT id FROM made)",
     "INSERT INTO payments.outbox (id, name, payload, occurred_at, remaining, published_at) \
      SELECT pg_temp.made_id(9, row_number() OVER ()), \
             CASE kind WHEN 'charge' THEN 'payment.succeeded.v1' ELSE 'payment.refunded.v1' END, \
             jsonb_build_object('payment_id', payment_id) \
                 || CASE kind WHEN 'refund' THEN jsonb_build_object('refund_id', id) ELSE '{}' END, created_at, 0, created_at \
-     FROM payments.transactions WHERE created_at > now() - interval '8 days'",
+     FROM payments.transactions \
+     WHERE created_at > now() - interval '8 days' AND payment_id IN (SELECT payment_id FROM made)",
 ];
 
 /// Makes so many orders, at least 1, in a database that has none.
@@ -110,10 +119,26 @@ const EVENTS: [&str; 2] = [
 /// # Errors
 /// A statement's.
 pub async fn fill(owner: &Client, orders: u32) -> Result<(), Error> {
+    add(owner, 0, orders).await
+}
+
+/// Adds a part of so many orders, at least 1, that is not there yet. Of parts there are 4,096.
+///
+/// # Errors
+/// A statement's.
+pub async fn add(owner: &Client, part: u16, orders: u32) -> Result<(), Error> {
     // A trigger of the catalogue finds its tables by it.
     owner.batch_execute("SET search_path = products, public").await?;
     for statement in STATEMENTS.into_iter().chain(EVENTS) {
-        owner.batch_execute(&statement.replace("$orders", &orders.to_string())).await?;
+        let statement = statement.replace("$orders", &orders.to_string()).replace("$part", &part.to_string());
+        owner.batch_execute(&statement).await?;
     }
     owner.batch_execute("DROP TABLE made, made_lines; RESET search_path; ANALYZE").await
+}
+
+/// A made-up account that has orders of a part.
+#[must_use]
+pub fn customer(part: u16) -> Uuid {
+    let kind = 16 * u128::from(part) + 10;
+    Uuid::from_u128(0x018f_0000_0000_7000_8000_0000_0000_0000 | kind << 80)
 }
