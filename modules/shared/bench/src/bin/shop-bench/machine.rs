@@ -1,6 +1,7 @@
 //! What is measured: a PostgreSQL that syncs, a Redis, the shop and the reference, each a process on free ports.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,6 +42,14 @@ pub enum Mode {
     Bare,
 }
 
+/// What a program took that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    pub seconds: f64,
+    /// Resident at most.
+    pub peak_mib: f64,
+}
+
 /// A running process; it ends with this.
 #[derive(Debug)]
 pub struct Process {
@@ -55,8 +64,13 @@ impl Process {
 
     /// Resident, in MiB.
     pub fn memory(&self) -> f64 {
+        self.mib("VmRSS:")
+    }
+
+    /// What the kernel says of its memory, in MiB.
+    fn mib(&self, what: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
         let kib: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
         kib.unwrap_or(f64::NAN) / 1_024.0
     }
@@ -94,11 +108,45 @@ impl Machine {
 
     /// Runs the program to its end.
     pub fn run(&self, arguments: &[&str]) -> Result<(), String> {
-        let output = self.command(Mode::Bare).args(arguments).output().map_err(|error| error.to_string())?;
+        self.run_with(arguments, "")
+    }
+
+    /// The same with something to read.
+    pub fn run_with(&self, arguments: &[&str], input: &str) -> Result<(), String> {
+        let mut command = self.command(Mode::Bare);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // It need not read what it is told.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        let output = child.wait_with_output().map_err(|error| error.to_string())?;
         if output.status.success() {
             return Ok(());
         }
         Err(format!("eshopz {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// Runs the program to its end, and looks at what it takes.
+    pub async fn taken(&self, arguments: &[&str]) -> Result<Taken, String> {
+        let mut command = self.command(Mode::Bare);
+        command.args(arguments);
+        let began = Instant::now();
+        let mut process = Process { port: 0, child: self.spawn(command, "command")? };
+        let mut peak_mib = f64::NAN;
+        loop {
+            if let Some(status) = process.child.try_wait().map_err(|error| error.to_string())? {
+                let seconds = began.elapsed().as_secs_f64();
+                if status.success() {
+                    return Ok(Taken { seconds, peak_mib });
+                }
+                let said = fs::read_to_string(self.folder.join("command.log")).unwrap_or_default();
+                return Err(format!("eshopz {}: {said}", arguments.join(" ")));
+            }
+            // Of one that has just ended there is none.
+            peak_mib = peak_mib.max(process.mib("VmHWM:"));
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Starts the whole shop in one process; how long until it was ready.

@@ -3,6 +3,7 @@
 
 mod client;
 mod figure;
+mod growth;
 mod load;
 mod machine;
 mod pgbench;
@@ -51,6 +52,9 @@ struct Args {
     /// Only rows with this in their name.
     #[arg(long, default_value = "")]
     only: String,
+    /// Measure reads, then with so many products and orders, and nothing else.
+    #[arg(long)]
+    growth: Option<u32>,
     /// Where the figures are written as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -85,16 +89,39 @@ async fn main() -> ExitCode {
     }
 }
 
+fn progress(what: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("{what}");
+    }
+}
+
 /// Whether every row is as good as it must be.
 async fn bench(args: &Args) -> Result<bool, String> {
-    let progress = |what: &str| {
-        if std::io::stderr().is_terminal() {
-            eprintln!("{what}");
-        }
-    };
-    progress("a catalogue is made");
     let mut machine = Machine::start(&args.folder, &args.eshopz).await?;
     machine.run(&["migrate", "up"])?;
+    let (all_good, figures) = match args.growth {
+        None => rows(&mut machine, args).await?,
+        Some(to) => grown(&mut machine, args, to).await?,
+    };
+    if let Some(file) = &args.json {
+        std::fs::write(file, format!("{figures:#}\n")).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    machine.postgres.stop().await?;
+    Ok(all_good)
+}
+
+/// The shop when it is small, and when it has grown.
+async fn grown(machine: &mut Machine, args: &Args, to: u32) -> Result<(bool, Value), String> {
+    let owner = machine.postgres.connect().await?;
+    let length = Duration::from_secs(args.seconds);
+    let plan = growth::Plan { sizes: [args.products, to], only: &args.only, rounds: args.rounds, length };
+    let (all_good, growth) = growth::measure(machine, &owner, &plan, progress).await?;
+    Ok((all_good, json!({"cores": cores(), "rounds": args.rounds, "seconds": args.seconds, "growth": growth})))
+}
+
+/// The table, and what goes with it.
+async fn rows(machine: &mut Machine, args: &Args) -> Result<(bool, Value), String> {
+    progress("a catalogue is made");
     machine.run(&["seed", "demo", "--products", &args.products.to_string()])?;
     let owner = machine.postgres.connect().await?;
     setup::reference_tables(&owner).await?;
@@ -107,14 +134,14 @@ async fn bench(args: &Args) -> Result<bool, String> {
     let sizes = [stock.product.size, stock.category.size];
     let reference = machine.reference(&sizes, &statements::all()).await?;
     let search = Pgbench::searches(&machine.postgres, &args.folder, &stock.searches.words)?;
-    plant_in_redis(&machine, sizes[0]).await?;
+    plant_in_redis(machine, sizes[0]).await?;
 
     let length = Duration::from_secs(args.seconds);
     println!("{}", heading());
     let (mut all_good, mut rows) = (true, Vec::new());
     for row in ROWS.iter().filter(|row| row.name.contains(&args.only)) {
         progress(row.name);
-        let outcomes = measure(row, &mut machine, (&reference, &search), &stock, (args.rounds, length), args.narrow)
+        let outcomes = measure(row, machine, (&reference, &search), &stock, (args.rounds, length), args.narrow)
             .await
             .map_err(|error| format!("{}: {error}", row.name))?;
         for outcome in &outcomes {
@@ -126,7 +153,7 @@ async fn bench(args: &Args) -> Result<bool, String> {
             "outcomes": outcomes.iter().map(Outcome::json).collect::<Vec<_>>(),
         }));
     }
-    let process = if args.only.is_empty() { Some(of_processes(&mut machine, &stock, args).await?) } else { None };
+    let process = if args.only.is_empty() { Some(of_processes(machine, &stock, args).await?) } else { None };
     let mut figures = Vec::new();
     if figure::SEARCH_WITH_ERROR.contains(&args.only) {
         progress(figure::SEARCH_WITH_ERROR);
@@ -135,19 +162,14 @@ async fn bench(args: &Args) -> Result<bool, String> {
             machine.run(&["seed", "demo", "--products", &products.to_string()])?;
             setup::settle(&owner).await?;
         }
-        let measured = SearchWithError::measure(&mut machine, &stock.searches, products, (args.rounds, length)).await?;
+        let measured = SearchWithError::measure(machine, &stock.searches, products, (args.rounds, length)).await?;
         println!("{}", measured.line());
         all_good &= measured.is_good();
         figures.push(measured.json());
     }
-    if let Some(file) = &args.json {
-        let all = json!({"cores": cores(), "rounds": args.rounds, "seconds": args.seconds, "products": args.products,
-            "rows": rows, "process": process, "figures": figures});
-        std::fs::write(file, format!("{all:#}\n")).map_err(|error| format!("{}: {error}", file.display()))?;
-    }
-    drop(reference);
-    machine.postgres.stop().await?;
-    Ok(all_good)
+    let all = json!({"cores": cores(), "rounds": args.rounds, "seconds": args.seconds, "products": args.products,
+        "rows": rows, "process": process, "figures": figures});
+    Ok((all_good, all))
 }
 
 fn cores() -> usize {

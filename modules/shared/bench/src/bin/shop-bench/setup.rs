@@ -87,19 +87,13 @@ pub async fn stock(port: u16, client: &Client) -> Result<Stock, String> {
     let http = Http::new(&format!("http://127.0.0.1:{port}"), Duration::from_secs(30))?;
     let shelf = Shelf::read(&http).await?;
     let mut emails = Vec::new();
-    let mut token = String::new();
     for number in 0..ACCOUNTS {
-        let email = format!("person-{number}@example.com");
+        let email = email(number);
         let body = json!({"email": email, "password": PASSWORD, "full_name": "Ada Lovelace"});
-        let registered = ask(&http, "/api/v1/users", &[], body, 201).await?;
-        if number == 0 {
-            let body = json!({"email": email, "password": PASSWORD});
-            let signed_in = ask(&http, "/api/v1/auth/login", &[], body, 200).await?;
-            token = format!("Bearer {}", text(&signed_in["access_token"]));
-        }
-        drop(registered);
+        ask(&http, "/api/v1/users", &[], body, 201).await?;
         emails.push(email);
     }
+    let token = token(&http, &email(0)).await?;
     let order = own_order(&http, &token, &shelf).await?;
     let first = shelf.products.first().ok_or("an empty catalogue")?;
     let shown = http.once(&Call::get("product", format!("/api/v1/products/{}", first.handle))).await?;
@@ -114,6 +108,23 @@ pub async fn stock(port: u16, client: &Client) -> Result<Stock, String> {
         authorization: format!("Authorization: {token}"),
         order,
     })
+}
+
+/// Of one of the accounts.
+pub fn email(number: usize) -> String {
+    format!("person-{number}@example.com")
+}
+
+/// The header of somebody who signs in now, at the shop at this port.
+pub async fn sign_in(port: u16, email: &str) -> Result<String, String> {
+    let http = Http::new(&format!("http://127.0.0.1:{port}"), Duration::from_secs(30))?;
+    Ok(format!("Authorization: {}", token(&http, email).await?))
+}
+
+async fn token(http: &Http, email: &str) -> Result<String, String> {
+    let body = json!({"email": email, "password": PASSWORD});
+    let signed_in = ask(http, "/api/v1/auth/login", &[], body, 200).await?;
+    Ok(format!("Bearer {}", text(&signed_in["access_token"])))
 }
 
 pub fn list_path(slug: &str) -> String {

@@ -260,7 +260,8 @@ pub async fn measure(
     Ok(outcomes)
 }
 
-async fn once(load: &Load, stock: &Stock, connections: usize, length: Duration) -> Result<Figures, String> {
+/// Loads once for so long.
+pub async fn once(load: &Load, stock: &Stock, connections: usize, length: Duration) -> Result<Figures, String> {
     match load {
         Load::Get(get) => wrk(get, connections, length).await,
         Load::Work(work) => drive(work, connections, length).await,
