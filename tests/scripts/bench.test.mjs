@@ -26,7 +26,11 @@ function call(words) {
 }
 
 test('a wrong call is refused', () => {
-  for (const words of [['--rounds'], ['--rounds', '0'], ['--seconds', '1.5'], ['--json', ''], ['--what', 'x'], ['x']]) {
+  const wrong = [
+    ['--rounds'], ['--rounds', '0'], ['--seconds', '1.5'], ['--json', ''], ['--what', 'x'], ['x'],
+    ['--growth-to', 'x'], ['--growth-to', '60', '--products', '60'],
+  ];
+  for (const words of wrong) {
     const { status, stderr } = call(words);
     assert.equal(status, 2, words.join(' '));
     assert.match(stderr, /^Usage: scripts\/bench/);
@@ -34,7 +38,7 @@ test('a wrong call is refused', () => {
 });
 
 test('a read and a checkout are measured, and nothing is left', () => {
-  for (const [only, mode] of [['product, hot', 'hot'], ['whole guest checkout', 'checkout']]) {
+  for (const [only, mode] of [['product, hot', 'hot'], ['search, ranked 20', 'search'], ['whole guest checkout', 'checkout']]) {
     const json = join(folder, `${mode}.json`);
     const words = ['--debug', '--quick', '--rounds', '1', '--products', '60', '--only', only, '--json', json];
     const { status, stdout, stderr } = call(words);
@@ -45,5 +49,19 @@ test('a read and a checkout are measured, and nothing is left', () => {
     const [outcome] = rows[0].outcomes;
     assert.ok(outcome.shop.per_second > 0 && outcome.reference.per_second > 0 && outcome.ratio > 0);
   }
-  assert.deepEqual(readdirSync(folder).sort(), ['checkout.json', 'hot.json']);
+  assert.deepEqual(readdirSync(folder).sort(), ['checkout.json', 'hot.json', 'search.json']);
+});
+
+test('growth is measured at two sizes', () => {
+  const json = join(folder, 'growth.json');
+  const words = ['--debug', '--quick', '--rounds', '1', '--products', '60', '--growth-to', '200', '--only', 'own orders',
+    '--json', json];
+  const { status, stdout, stderr } = call(words);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^own orders +[0-9.]+ +[0-9.]+ /m);
+  const { growth } = JSON.parse(readFileSync(json, 'utf8'));
+  assert.deepEqual(growth.sizes.map((size) => size.orders), [60, 200]);
+  assert.ok(growth.sizes.every((size) => size.verify.us_per_order > 0 && size.seeding.peak_mib > 0));
+  assert.ok(growth.rows[0].factor.p99 > 0);
+  rmSync(json);
 });
