@@ -10,6 +10,7 @@ use eshopz_platform::wire::{Methods, Neighbour};
 
 const CREATE: &str = "create";
 const CONFIRM: &str = "confirm";
+const PAY: &str = "pay";
 const OF_ORDERS: &str = "of_orders";
 const UNDO: &str = "undo";
 const REFUND: &str = "refund";
@@ -22,6 +23,7 @@ pub fn routes(methods: Methods, api: &Arc<dyn PaymentApi>) -> Methods {
     methods
         .method(CREATE, api, |api, command| async move { api.create(command).await })
         .method(CONFIRM, api, |api, (payment, method): (_, String)| async move { api.confirm(payment, &method).await })
+        .method(PAY, api, |api, (command, method): (_, String)| async move { api.pay(command, &method).await })
         .method(OF_ORDERS, api, |api, orders: Vec<OrderId>| async move { api.of_orders(&orders).await })
         .method(UNDO, api, |api, (order, reason): (_, String)| async move { api.undo(order, &reason).await })
         .method(REFUND, api, |api, command| async move { api.refund(command).await })
@@ -43,6 +45,10 @@ impl PaymentApi for Client {
 
     async fn confirm(&self, payment: PaymentId, payment_method: &str) -> Result<PaymentSummary, Fault> {
         self.0.write_within(CONFIRM, &(payment, payment_method), GATEWAY).await
+    }
+
+    async fn pay(&self, command: CreatePayment, payment_method: &str) -> Result<PaymentSummary, Fault> {
+        self.0.write_within(PAY, &(command, payment_method), GATEWAY).await
     }
 
     async fn of_orders(&self, orders: &[OrderId]) -> Result<Vec<PaymentSummary>, Fault> {

@@ -1,6 +1,7 @@
 //! The states of what is taken back of an order, and of the money that goes back for it.
 
 use eshopz_payment_api::RefundStatus;
+use serde::Deserialize;
 
 /// Why part of an order comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl TryFrom<String> for ReversalStatus {
 }
 
 /// The payment module's states of a refund, as this module keeps them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct RefundState(pub RefundStatus);
 
 impl RefundState {

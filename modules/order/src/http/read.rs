@@ -115,8 +115,7 @@ pub async fn list_orders(service: web::Data<OrderService>, caller: SignedIn, que
 )]
 #[get("/{id}")]
 pub async fn get_order(service: web::Data<OrderService>, caller: Caller, name: PathId<OrderRef>) -> Answer {
-    let (order, _) = service.visible(&name.0, &viewer(&caller)).await?;
-    Ok(OrderView::reply(service.detail(order).await?)?)
+    Ok(OrderView::reply(service.shown(&name.0, &viewer(&caller)).await?)?)
 }
 
 /// Follow an order.

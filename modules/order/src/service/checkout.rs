@@ -115,7 +115,12 @@ impl OrderService {
         let mut conn = self.db.conn().await?;
         let placed = match store::place(&mut conn, &placing).await {
             Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => None,
-            placed => placed?,
+            Err(error) => {
+                // It may have been written all the same; then a repetition need not wait.
+                claim.note(Some(draft.order.uuid()));
+                return Err(error.into());
+            }
+            Ok(placed) => placed,
         };
         claim.note(placed.as_ref().map(|order| order.id));
         Ok(placed)

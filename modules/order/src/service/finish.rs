@@ -1,10 +1,13 @@
 //! Phase three of a checkout: the payment is made and the cart is closed. A request does it at once;
 //! the listener of `order.placed.v1` and a job do it for a request that did not get there.
 
+use std::time::Instant;
+
 use diesel_async::AsyncConnection as _;
 use eshopz_kernel::{CartId, OrderId};
 use eshopz_payment_api::{CreatePayment, PaymentSummary};
 
+use super::settle::COUNTED;
 use super::{Delivery, OrderService};
 use crate::domain::{OrderStatus, now};
 use crate::error::OrderError;
@@ -62,10 +65,15 @@ impl OrderService {
     }
 
     /// Notes that a new order is not paid, and with `finished` that its payment exists and its cart is closed.
-    pub(super) async fn leave_unpaid(&self, mut order: OrderRow, finished: bool) -> Result<OrderRow, OrderError> {
+    pub(super) async fn leave_unpaid(
+        &self,
+        mut order: OrderRow,
+        finished: bool,
+        began: Instant,
+    ) -> Result<OrderRow, OrderError> {
         let at = now();
         let mut conn = self.db.conn().await?;
-        store::leave_unpaid(&mut conn, order.order_id(), at, finished).await?;
+        store::leave_unpaid(&mut conn, order.order_id(), at, finished, began.elapsed() < COUNTED).await?;
         order.finished_at = finished.then_some(at);
         Ok(order)
     }

@@ -77,10 +77,11 @@ impl OrderService {
                 None => return Err(error),
             },
         };
+        let began = Instant::now();
         match self.commit(claim, &draft, &command).await? {
             Some(order) => {
                 count(OrderStatus::PendingPayment);
-                self.conclude_new(order, &command, draft).await
+                self.conclude_new(order, &command, draft, began).await
             }
             None => {
                 let winner = self.winner(&draft).await?;
@@ -143,9 +144,15 @@ impl OrderService {
     }
 
     /// The same for an order that was placed a moment ago: nobody else has begun anything about it.
-    async fn conclude_new(&self, order: OrderRow, command: &PlaceOrder, draft: Draft) -> Result<Placed, OrderError> {
+    async fn conclude_new(
+        &self,
+        order: OrderRow,
+        command: &PlaceOrder,
+        draft: Draft,
+        began: Instant,
+    ) -> Result<Placed, OrderError> {
         let (order, payment, refused) = match &command.payment_method {
-            Some(method) if draft.is_paid_at_once(command) => self.pay_new(order, method).await?,
+            Some(method) if draft.is_paid_at_once(command) => self.pay_new(order, method, began).await?,
             _ => {
                 let finished = self.finish(order.clone(), None).await;
                 let (order, payment) = or_later(&order, finished)?.unwrap_or((order, None));
@@ -157,16 +164,18 @@ impl OrderService {
         Ok(Placed { details, token: draft.token, created: true, refused })
     }
 
-    /// Makes the payment and has it paid, closes the cart meanwhile, and settles the order.
-    async fn pay_new(&self, order: OrderRow, method: &str) -> Result<Paid, OrderError> {
-        let began = Instant::now();
+    /// Makes the payment and has it paid, closes the cart meanwhile, and settles the order. That it was not paid, or not
+    /// yet, is told whatever is left to the listeners: a repetition would be another attempt.
+    async fn pay_new(&self, order: OrderRow, method: &str, began: Instant) -> Result<Paid, OrderError> {
         let closing = self.carts.close(CartId(order.cart_id), order.order_id());
         let (paid, closed) = futures::join!(self.payments.pay(payment_of(&order), method), closing);
-        let closed = or_later(&order, closed.map_err(OrderError::from))?.is_some();
+        let is_closed = closed.is_ok();
         let (payment, refused) = match paid {
             Ok(payment) if payment.status.is_secured() => {
-                let settled = self.settle_new(&order, closed, began).await;
-                return Ok((or_later(&order, settled)?.unwrap_or(order), Some(payment), None));
+                let settled = self.settle_new(&order, is_closed, began).await;
+                let order = or_later(&order, settled)?.unwrap_or(order);
+                or_later(&order, closed.map_err(OrderError::from))?;
+                return Ok((order, Some(payment), None));
             }
             Ok(payment) => (Some(payment), None),
             Err(fault) if matches!(fault.kind, FaultKind::PaymentDeclined | FaultKind::Invalid) => (None, Some(fault)),
@@ -175,8 +184,14 @@ impl OrderService {
                 return Ok((order, None, None));
             }
         };
-        let left = self.leave_unpaid(order.clone(), closed).await;
-        Ok((or_later(&order, left)?.unwrap_or(order), payment, refused))
+        let order = match self.leave_unpaid(order.clone(), is_closed, began).await {
+            Ok(left) => left,
+            Err(error) => {
+                tracing::warn!(order = %order.number, %error, "an unpaid order is not noted as finished yet");
+                order
+            }
+        };
+        Ok((order, payment, refused))
     }
 
     /// Confirms the payment. A refusal is the buyer's to hear; whatever else goes wrong shows in the

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{OrderService, no_payment_yet};
 use crate::domain::{Actor, OrderStatus, Viewer};
 use crate::error::OrderError;
-use crate::store::{self, LineRow, OrderFilter, OrderRow, RefundRow, TimelineRow};
+use crate::store::{self, LineRow, OrderFilter, OrderRow, RefundRow, TimelineRow, Whole};
 
 /// An order with what is shown of it.
 #[derive(Clone, Debug)]
@@ -76,8 +76,35 @@ impl OrderService {
         let payments = self.payments_of(std::slice::from_ref(&order));
         let ((lines, refunds), mut payments) = futures::try_join!(self.parts_of(&order), payments)?;
         let payment = payments.remove(&order.order_id()).unwrap_or_else(|| no_payment_yet(&order));
-        let order = if owes_settling(&order, &payment) { self.settle(order.order_id(), None).await? } else { order };
-        Ok(OrderDetails { order, lines, refunds, payment })
+        self.settled_if_owed(OrderDetails { order, lines, refunds, payment }).await
+    }
+
+    async fn settled_if_owed(&self, mut details: OrderDetails) -> Result<OrderDetails, OrderError> {
+        if owes_settling(&details.order, &details.payment) {
+            details.order = self.settle(details.order.order_id(), None).await?;
+        }
+        Ok(details)
+    }
+
+    /// The same for whoever may see it, by one statement beside the payment's.
+    ///
+    /// # Errors
+    /// Those of both.
+    pub async fn shown(&self, name: &OrderRef, viewer: &Viewer) -> Result<OrderDetails, OrderError> {
+        let found = {
+            let mut conn = self.db.conn().await?;
+            match name {
+                OrderRef::Id(id) => store::whole_by_id(&mut conn, *id).await?,
+                OrderRef::Number(number) => store::whole_by_number(&mut conn, number).await?,
+            }
+        };
+        let Whole { order, lines, refunds } = found.ok_or(OrderError::NotFound("order"))?;
+        if viewer.acting_on(order.customer(), order.token_hash.as_deref()).is_none() {
+            return Err(OrderError::NotFound("order"));
+        }
+        let mut payments = self.payments_of(std::slice::from_ref(&order)).await?;
+        let payment = payments.remove(&order.order_id()).unwrap_or_else(|| no_payment_yet(&order));
+        self.settled_if_owed(OrderDetails { order, lines, refunds, payment }).await
     }
 
     /// What an order is of, and what went back of its payment.

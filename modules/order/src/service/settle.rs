@@ -18,6 +18,8 @@ use crate::store::{self, OrderRow};
 pub const TENDED: u32 = 3;
 /// After so long a request that is about to sell says so again.
 const SAID_ENOUGH: Duration = Duration::from_secs(10);
+/// For so long it is certainly among those that are counted: after half a minute others may count anew.
+pub(super) const COUNTED: Duration = Duration::from_secs(25);
 
 #[eshopz_crash::crash_points]
 impl OrderService {
@@ -69,7 +71,7 @@ impl OrderService {
         if let Some(cancelled) = self.sell(id).await? {
             return Ok(cancelled);
         }
-        let at = now();
+        let at = now().max(order.updated_at);
         let event = Entry::of(&OrderPaid { order_id: id, number: order.number.clone(), at })?;
         let paid = {
             let mut conn = self.db.conn().await?;

@@ -10,6 +10,7 @@ mod refunds;
 mod reversals;
 mod rows;
 mod timeline;
+mod whole;
 
 pub use due::{Due, Position, by_ids, take};
 pub use lines::lines_of;
@@ -29,3 +30,4 @@ pub use reversals::{
 };
 pub use rows::{LineRow, NewOrder, OrderRow, StatusChange, TimelineEntry, TimelineRow};
 pub use timeline::{append, page};
+pub use whole::{Whole, whole_by_id, whole_by_number};

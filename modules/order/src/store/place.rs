@@ -18,13 +18,15 @@ use super::{LineRow, NewOrder, OrderRow};
 use crate::domain::Actor;
 
 /// By name: a statement of a running process outlives a migration that adds a column.
-macro_rules! returning {
+macro_rules! columns {
     () => {
-        "RETURNING id, number, cart_id, customer_id, token_hash, status, email, currency, subtotal_minor, \
+        "id, number, cart_id, customer_id, token_hash, status, email, currency, subtotal_minor, \
             discount_minor, shipping_minor, tax_minor, total_minor, shipping_address, billing_address, tracking, \
             payment_id, cancel_reason, version, placed_at, updated_at, finished_at, undone_at, sellers"
     };
 }
+
+pub(super) use columns;
 
 /// All that is written when an order is placed.
 #[derive(Debug)]
@@ -57,8 +59,8 @@ pub async fn place(conn: &mut AsyncPgConnection, placing: &Placing<'_>) -> Query
                 shipping_minor, tax_minor, total_minor, shipping_address, billing_address, payment_id, placed_at, \
                 updated_at, selling_at, sellers) \
             SELECT $5, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, \
-                CASE WHEN $21 THEN now() END, $21::int FROM key ",
-        returning!(),
+                CASE WHEN $21 THEN now() END, $21::int FROM key RETURNING ",
+        columns!(),
         "), \
          line AS ( \
             INSERT INTO order_lines (order_id, position, variant_id, product_id, sku, title, variant_title, image_url, \
@@ -134,8 +136,8 @@ pub async fn pay(
                 UPDATE orders SET status = 'paid', updated_at = $2, version = version + 1, tries = 0, try_at = NULL, \
                     finished_at = coalesce(finished_at, CASE WHEN $3 THEN $2 END), sellers = greatest(sellers - 1, 0), \
                     selling_at = CASE WHEN sellers > 1 THEN selling_at END \
-                WHERE id = $1 AND status = 'pending_payment' ",
-            returning!(),
+                WHERE id = $1 AND status = 'pending_payment' RETURNING ",
+            columns!(),
             "), \
              entry AS ( \
                 INSERT INTO order_timeline (order_id, at, from_status, to_status, event, actor) \
@@ -159,22 +161,26 @@ pub async fn pay(
     .optional()
 }
 
-/// Notes that who placed an order has not sold its stock, since it was not paid; `finished` as with [`pay`].
+/// Notes that who placed an order has not sold its stock, since it was not paid; `finished` as with [`pay`], and
+/// `counted` while he is among its sellers.
 pub async fn leave_unpaid(
     conn: &mut AsyncPgConnection,
     id: OrderId,
     at: DateTime<Utc>,
     finished: bool,
+    counted: bool,
 ) -> QueryResult<usize> {
     prepared(
         sql_query(
             "UPDATE orders SET finished_at = coalesce(finished_at, CASE WHEN $3 THEN $2 END), \
-                sellers = greatest(sellers - 1, 0), selling_at = CASE WHEN sellers > 1 THEN selling_at END \
+                sellers = greatest(sellers - $4::int, 0), \
+                selling_at = CASE WHEN sellers > $4::int THEN selling_at END \
              WHERE id = $1",
         )
         .bind::<SqlUuid, _>(id.uuid())
         .bind::<Timestamptz, _>(at)
-        .bind::<Bool, _>(finished),
+        .bind::<Bool, _>(finished)
+        .bind::<Bool, _>(counted),
     )
     .execute(conn)
     .await

@@ -8,13 +8,14 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::OrderId;
 use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::{is_one_of, prepared};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::domain::RefundState;
 use crate::schema::order_refunds as refunds;
 
 /// A row of `order_refunds`.
-#[derive(Clone, Debug, Queryable, Selectable)]
+#[derive(Clone, Debug, Queryable, Selectable, Deserialize)]
 #[diesel(table_name = refunds, check_for_backend(diesel::pg::Pg))]
 pub struct RefundRow {
     pub id: Uuid,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::{AsChangeset, Queryable, QueryableByName, Selectable};
 use eshopz_kernel::{Currency, Money, OrderId, PaymentId, Totals, UserId, VariantId};
+use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -108,7 +109,7 @@ pub struct StatusChange {
 }
 
 /// A row of `order_lines`.
-#[derive(Clone, Debug, Queryable, Selectable)]
+#[derive(Clone, Debug, Queryable, Selectable, Deserialize)]
 #[diesel(table_name = order_lines, check_for_backend(diesel::pg::Pg))]
 pub struct LineRow {
     pub order_id: Uuid,

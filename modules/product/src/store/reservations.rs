@@ -31,8 +31,8 @@ pub async fn begin(conn: &mut AsyncPgConnection, order: Uuid, expires_at: DateTi
 
 /// Reserves an order's lines for the first time, all or none: the whole of it in one statement, which is a transaction
 /// of its own. Returns whose variants they are; nothing is done, and nothing returned, when the order has a reservation
-/// or too little is there of one. The stock is locked before the reservation here; that cannot cross with whoever has
-/// locked the reservation first, since nobody waits for one that is there.
+/// or too little is there of one. An order that has one is left alone from the beginning: everybody else locks the
+/// reservation before the stock, and this is the other way round.
 pub async fn hold_at_once(
     conn: &mut AsyncPgConnection,
     order: Uuid,
@@ -50,7 +50,8 @@ pub async fn hold_at_once(
     let held: Vec<Held> = prepared(
         sql_query(
             "WITH line AS ( \
-                SELECT * FROM unnest((SELECT $2::uuid[]), (SELECT $3::bigint[])) AS l (variant_id, quantity)), \
+                SELECT * FROM unnest((SELECT $2::uuid[]), (SELECT $3::bigint[])) AS l (variant_id, quantity) \
+                WHERE NOT EXISTS (SELECT FROM reservations WHERE order_id = $1)), \
              stock AS ( \
                 SELECT s.variant_id, s.on_hand, s.reserved, s.backorder, line.quantity \
                 FROM stock_levels s JOIN line USING (variant_id) ORDER BY s.variant_id FOR UPDATE OF s), \
@@ -101,7 +102,8 @@ pub async fn sell_at_once(conn: &mut AsyncPgConnection, order: Uuid) -> QueryRes
              written AS ( \
                 INSERT INTO stock_movements (variant_id, delta, on_hand_after, kind, order_id, actor) \
                 SELECT variant_id, -quantity, on_hand, 'sale', $1, 'order' FROM taken) \
-             UPDATE reservations r SET state = 'sold', updated_at = now() FROM mine WHERE r.order_id = mine.order_id",
+             UPDATE reservations r SET state = 'sold', updated_at = now() FROM mine \
+             WHERE r.order_id = mine.order_id AND (SELECT count(*) FROM stock) >= 0",
         )
         .bind::<SqlUuid, _>(order),
     )

@@ -30,6 +30,8 @@ pub(super) struct Work {
 enum Outcome {
     Delivered,
     Failed,
+    /// A listener wants it again after so long, since somebody else is at work on it.
+    PutOff(Duration),
     /// It is no event.
     Unreadable,
     /// No listener here takes it. One of another version may: during a release two are at work.
@@ -41,6 +43,7 @@ impl Outcome {
         match self {
             Self::Delivered => "delivered",
             Self::Failed => "failed",
+            Self::PutOff(_) => "postponed",
             Self::Unreadable => "unreadable",
             Self::Unknown => "unknown",
         }
@@ -62,10 +65,12 @@ impl Work {
         metrics::counter!("eshopz_sqs_messages_total", "module" => self.module, "outcome" => outcome.name())
             .increment(1);
         let Some(receipt) = message.receipt_handle() else { return };
-        if outcome == Outcome::Delivered {
-            self.delete(&url, receipt).await;
-        } else {
-            self.put_off(&url, receipt, attempt).await;
+        match outcome {
+            Outcome::Delivered => self.delete(&url, receipt).await,
+            Outcome::PutOff(pause) => self.put_off(&url, receipt, pause).await,
+            Outcome::Failed | Outcome::Unreadable | Outcome::Unknown => {
+                self.put_off(&url, receipt, self.pause_after(attempt)).await;
+            }
         }
     }
 
@@ -78,17 +83,22 @@ impl Work {
             return Outcome::Unknown;
         }
         let attempts = listeners.iter().map(|listener| self.attempt(listener, event, attempt, deadline));
-        if join_all(attempts).await.into_iter().all(|taken| taken) { Outcome::Delivered } else { Outcome::Failed }
+        // What has failed comes again sooner or later than what was put off; its pause counts.
+        join_all(attempts).await.into_iter().fold(Outcome::Delivered, |all, one| match (all, one) {
+            (Outcome::Delivered, one) => one,
+            (Outcome::PutOff(_), Outcome::Failed) => Outcome::Failed,
+            (all, _) => all,
+        })
     }
 
-    /// Whether the listener has taken the event in.
+    /// How it went with one listener.
     async fn attempt(
         &self,
         listener: &Arc<dyn Listener>,
         event: &EventEnvelope,
         attempt: u32,
         deadline: Instant,
-    ) -> bool {
+    ) -> Outcome {
         let began = Instant::now();
         let (module, name) = (self.module, listener.name());
         let outcome = match timeout_at(deadline, guarded(listener, event, attempt, deadline)).await {
@@ -100,11 +110,12 @@ impl Work {
             "module" => module, "event" => event.name.clone(), "listener" => name
         )
         .record(began.elapsed());
-        let Err(error) = outcome else { return true };
+        let Err(error) = outcome else { return Outcome::Delivered };
         let (event_id, event) = (event.id, &event.name);
-        if is_postponed(&error).is_some() && attempt < self.config.max_receives {
-            tracing::debug!(module, %event, %event_id, listener = name, attempt, "put off: somebody else is at it");
-        } else if attempt < self.config.max_receives {
+        if let Some(pause) = is_postponed(&error).filter(|_| attempt < self.config.max_receives) {
+            return Outcome::PutOff(pause);
+        }
+        if attempt < self.config.max_receives {
             tracing::warn!(module, %event, %event_id, listener = name, attempt, %error, "delivery failed");
         } else {
             tracing::error!(
@@ -112,7 +123,7 @@ impl Work {
                 "delivery failed for good: dead letter of the queue"
             );
         }
-        false
+        Outcome::Failed
     }
 
     /// If that fails, the message comes once more, to inboxes that know it.
@@ -124,10 +135,9 @@ impl Work {
     }
 
     /// If that fails, the message comes again when its time is over.
-    async fn put_off(&self, url: &str, receipt: &str, attempt: u32) {
-        let pause = whole_seconds(self.pause_after(attempt));
+    async fn put_off(&self, url: &str, receipt: &str, pause: Duration) {
         let change = self.sqs.change_message_visibility().queue_url(url).receipt_handle(receipt);
-        if let Err(error) = change.visibility_timeout(pause).send().await {
+        if let Err(error) = change.visibility_timeout(whole_seconds(pause)).send().await {
             let error = super::EventsError::aws("putting a message off", &error);
             tracing::warn!(module = self.module, %error, "the message comes again sooner or later than meant");
         }

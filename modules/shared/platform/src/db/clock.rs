@@ -27,9 +27,9 @@ impl Clock {
         (passed < TRUST).then(|| reading.told + TimeDelta::from_std(passed).unwrap_or_default())
     }
 
-    /// Sets it by an answer. It was asked for at `asked`: the database told it no earlier than that.
-    pub(super) fn set(&self, told: DateTime<Utc>, asked: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Reading { told, at: asked });
+    /// Sets it by an answer that arrived at `at`. So what is reckoned is never ahead of the database's time.
+    pub(super) fn set(&self, told: DateTime<Utc>, at: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Reading { told, at });
     }
 
     /// It may be another's from now on.

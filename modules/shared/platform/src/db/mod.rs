@@ -156,9 +156,8 @@ impl Db {
             return Ok(reckoned);
         }
         let mut conn = self.conn().await?;
-        let asked = std::time::Instant::now();
         let told: DateTime<Utc> = diesel::select(now.into_sql::<Timestamptz>()).single(&mut conn).await?;
-        self.clock.set(told, asked);
+        self.clock.set(told, std::time::Instant::now());
         Ok(told)
     }
 
