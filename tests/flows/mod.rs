@@ -25,6 +25,7 @@ mod repair;
 mod returns;
 mod revocation;
 mod settings;
+mod statements;
 mod stopping;
 mod verify;
 mod verify_at_scale;

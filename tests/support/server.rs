@@ -45,6 +45,11 @@ impl Server {
         Self { management: process.management(), process, shop, folder }
     }
 
+    /// See [`Process::metric`].
+    pub async fn metric(&self, parts: &[&str]) -> f64 {
+        self.process.metric(parts).await
+    }
+
     /// Sends SIGTERM and waits for the end; gives the exit code.
     pub async fn terminate(&mut self) -> i32 {
         self.process.terminate().await

@@ -2,17 +2,24 @@
 //! trace context and its deadline. The HTTP middleware opens the scope; the relay opens one per delivery.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
 tokio::task_local! {
     static CONTEXT: RequestContext;
-    /// The modules in other processes that the request has waited for in vain. It waits for none of them twice.
-    static SILENT: Silent;
+    static NOTES: Arc<Notes>;
 }
 
-type Silent = Arc<Mutex<Vec<&'static str>>>;
+/// What is noted while a request is worked for, by all of its tasks.
+#[derive(Debug, Default)]
+struct Notes {
+    /// The modules in other processes that the request has waited for in vain. It waits for none of them twice.
+    silent: Mutex<Vec<&'static str>>,
+    /// Statements sent to the database.
+    statements: AtomicU32,
+}
 
 /// The request that the present task works for.
 #[derive(Clone, Debug, Default)]
@@ -28,13 +35,25 @@ pub struct RequestContext {
 impl RequestContext {
     /// Runs a future with this context as the current one.
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        SILENT.scope(silent(), CONTEXT.scope(self, future)).await
+        NOTES.scope(notes(), CONTEXT.scope(self, future)).await
+    }
+
+    /// Runs a request from its beginning to its end; with how many statements it has sent to the database.
+    pub async fn counted<F: Future>(self, future: F) -> (F::Output, u32) {
+        let notes = Arc::<Notes>::default();
+        let output = NOTES.scope(Arc::clone(&notes), CONTEXT.scope(self, future)).await;
+        (output, notes.statements.load(Ordering::Relaxed))
     }
 }
 
-/// The current request's, or a new one.
-fn silent() -> Silent {
-    SILENT.try_with(Arc::clone).unwrap_or_default()
+/// The current request's, or new ones.
+fn notes() -> Arc<Notes> {
+    NOTES.try_with(Arc::clone).unwrap_or_default()
+}
+
+/// Counts a statement for the current request, if there is one.
+pub(crate) fn count_statement() {
+    let _ = NOTES.try_with(|notes| notes.statements.fetch_add(1, Ordering::Relaxed));
 }
 
 /// The current request's id; empty outside a request.
@@ -58,13 +77,14 @@ pub fn deadline() -> Option<Instant> {
 /// Notes that a module has let the current request wait until its patience was at its end.
 pub fn note_silent(module: &'static str) {
     // Outside a request there is nothing to spare.
-    let _ = SILENT.try_with(|silent| silent.lock().unwrap_or_else(PoisonError::into_inner).push(module));
+    let _ = NOTES.try_with(|notes| notes.silent.lock().unwrap_or_else(PoisonError::into_inner).push(module));
 }
 
 /// Whether the current request has waited for this module in vain.
 #[must_use]
 pub fn is_silent(module: &str) -> bool {
-    SILENT.try_with(|silent| silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&module)).unwrap_or(false)
+    let is_noted = |notes: &Arc<Notes>| notes.silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&module);
+    NOTES.try_with(is_noted).unwrap_or(false)
 }
 
 /// Runs a future in the current context with another deadline.
@@ -77,5 +97,5 @@ pub async fn with_deadline<F: Future>(deadline: Option<Instant>, future: F) -> F
 pub fn carry<F: Future>(future: F) -> impl Future<Output = F::Output> {
     use tracing::Instrument as _;
     let context = CONTEXT.try_with(Clone::clone).unwrap_or_default();
-    SILENT.scope(silent(), context.scope(future)).in_current_span()
+    NOTES.scope(notes(), context.scope(future)).in_current_span()
 }

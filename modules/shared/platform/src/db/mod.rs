@@ -9,6 +9,7 @@ mod error;
 mod pool;
 mod reader;
 mod single;
+mod statements;
 
 use std::fmt;
 use std::time::Duration;
@@ -87,13 +88,13 @@ impl Db {
     /// [`StoreError::Url`] when a URL cannot be read.
     pub fn new(schema: &'static str, config: &DbConfig) -> Result<Self, StoreError> {
         let (writer, reader) = session_configs(schema, config)?;
-        let writer = Lane::new(Some(writer), Role::Writer, |pool| {
+        let writer = Lane::new(schema, Some(writer), Role::Writer, |pool| {
             pool.max_size(config.max_connections)
                 .wait_timeout(Some(config.acquire_timeout))
                 .create_timeout(Some(config.acquire_timeout))
                 .runtime(deadpool::Runtime::Tokio1)
         })?;
-        let reader = Reader::new(reader, config.max_connections)?;
+        let reader = Reader::new(schema, reader, config.max_connections)?;
         Ok(Self {
             schema,
             writer,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolBuilder, RecycleError, RecycleResult};
 use diesel::ConnectionError;
 use diesel_async::pooled_connection::PoolableConnection as _;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use eshopz_kernel::error_chain;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -19,6 +19,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
 use super::StoreError;
+use super::statements::Statements;
 
 /// A connection that nobody took for so long is asked whether it lives: the server may have vanished, or hang.
 const QUIET: Duration = Duration::from_secs(1);
@@ -104,6 +105,7 @@ impl Address {
 
 /// Opens connections, and closes those that lead elsewhere.
 pub(super) struct Sessions {
+    schema: &'static str,
     address: Address,
     /// A connection is driven by the runtime that opened it. A worker's ends before the relay and the
     /// jobs do, so connections belong to the runtime that made the pool.
@@ -125,7 +127,11 @@ impl Sessions {
         let mut opening = JoinSet::new();
         opening.spawn_on(establish(config, self.role, Arc::clone(&self.refused)), &self.runtime);
         match opening.join_next().await {
-            Some(Ok(conn)) => conn,
+            Some(Ok(Ok(mut conn))) => {
+                conn.set_instrumentation(Statements::of(self.schema));
+                Ok(conn)
+            }
+            Some(Ok(Err(error))) => Err(error),
             Some(Err(error)) => Err(bad_connection(&error)),
             None => Err(ConnectionError::BadConnection("nobody has opened it".to_owned())),
         }
@@ -218,14 +224,20 @@ pub(super) struct Lane {
 impl Lane {
     /// A pool in the present runtime; `built` sets its size and waiting times. No connection is opened yet.
     pub(super) fn new(
+        schema: &'static str,
         config: Option<Config>,
         role: Role,
         built: impl FnOnce(PoolBuilder<Sessions, Conn>) -> PoolBuilder<Sessions, Conn>,
     ) -> Result<Self, StoreError> {
         let address = Address(Arc::new(RwLock::new(Target { config, generation: 0 })));
         let refused = Arc::<Notify>::default();
-        let sessions =
-            Sessions { address: address.clone(), runtime: Handle::current(), role, refused: Arc::clone(&refused) };
+        let sessions = Sessions {
+            schema,
+            address: address.clone(),
+            runtime: Handle::current(),
+            role,
+            refused: Arc::clone(&refused),
+        };
         let pool = built(Pool::builder(sessions)).build().map_err(|error| StoreError::Pool(error.to_string()))?;
         Ok(Self { pool, address, refused })
     }

@@ -21,8 +21,12 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(config: Option<Config>, max_connections: usize) -> Result<Self, StoreError> {
-        let lane = Lane::new(config, Role::Reader, |pool| pool.max_size(max_connections))?;
+    pub(super) fn new(
+        schema: &'static str,
+        config: Option<Config>,
+        max_connections: usize,
+    ) -> Result<Self, StoreError> {
+        let lane = Lane::new(schema, config, Role::Reader, |pool| pool.max_size(max_connections))?;
         Ok(Self { lane, gate: Arc::default() })
     }
 

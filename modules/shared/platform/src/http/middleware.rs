@@ -42,7 +42,8 @@ pub async fn request_context(
     };
     let path = req.path().to_owned();
     let span = tracing::info_span!("request", %method, %path, %request_id, trace_id = trace_id(&traceparent));
-    let mut response = context.scope(next.call(req)).instrument(span.clone()).await?;
+    let (response, statements) = context.counted(next.call(req)).instrument(span.clone()).await;
+    let mut response = response?;
     for (name, text) in [(&REQUEST_ID, &request_id), (&TRACEPARENT, &traceparent)] {
         if let Ok(value) = HeaderValue::from_str(text) {
             response.headers_mut().insert(name.clone(), value);
@@ -52,42 +53,68 @@ pub async fn request_context(
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    record(&span, &method, &route, response.status().as_u16(), started);
+    let answered = Answered { status: response.status().as_u16(), started, statements };
+    record(&span, &method, &route, &answered);
     Ok(response)
 }
 
 const FIXED_HEADERS: [(&str, &str); 2] = [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY")];
 
-fn record(span: &tracing::Span, method: &Method, route: &str, status: u16, started: Instant) {
+/// What is known of a request when its answer is there.
+struct Answered {
+    status: u16,
+    started: Instant,
+    /// Sent to the database.
+    statements: u32,
+}
+
+fn record(span: &tracing::Span, method: &Method, route: &str, answered: &Answered) {
+    let Answered { status, started, statements } = *answered;
     let elapsed = started.elapsed().as_secs_f64();
-    span.in_scope(|| tracing::info!(%route, status, millis = elapsed * 1_000.0, "answered"));
+    span.in_scope(|| tracing::info!(%route, status, statements, millis = elapsed * 1_000.0, "answered"));
     let method = known_method(method);
-    DURATIONS.with_borrow_mut(|of_route| {
-        if let Some(durations) = of_route.get(route).and_then(|durations| durations.get(&(method, status))) {
-            return durations.record(elapsed);
+    MEASURES.with_borrow_mut(|of_route| {
+        if let Some(known) = of_route.get(route).and_then(|measures| measures.get(&(method, status))) {
+            return known.record(elapsed, statements);
         }
-        let durations = durations(method, route, status);
-        durations.record(elapsed);
-        of_route.entry(route.to_owned()).or_default().insert((method, status), durations);
+        let measures = Measures::of(method, route, status);
+        measures.record(elapsed, statements);
+        of_route.entry(route.to_owned()).or_default().insert((method, status), measures);
     });
 }
 
 /// Of one route, by method and status.
-type Durations = HashMap<(&'static str, u16), Histogram>;
+type OfRoute = HashMap<(&'static str, u16), Measures>;
 
 thread_local! {
     /// By route. To look one up among all metrics costs more than to record.
-    static DURATIONS: RefCell<HashMap<String, Durations>> = RefCell::default();
+    static MEASURES: RefCell<HashMap<String, OfRoute>> = RefCell::default();
 }
 
-fn durations(method: &'static str, route: &str, status: u16) -> Histogram {
-    let labels = [
-        ("module", module_of(route).to_owned()),
-        ("method", method.to_owned()),
-        ("route", route.to_owned()),
-        ("status", status.to_string()),
-    ];
-    metrics::histogram!("eshopz_http_request_duration_seconds", &labels)
+/// What is measured of the requests of one route, method and status.
+struct Measures {
+    duration: Histogram,
+    statements: Histogram,
+}
+
+impl Measures {
+    fn of(method: &'static str, route: &str, status: u16) -> Self {
+        let labels = [
+            ("module", module_of(route).to_owned()),
+            ("method", method.to_owned()),
+            ("route", route.to_owned()),
+            ("status", status.to_string()),
+        ];
+        Self {
+            duration: metrics::histogram!("eshopz_http_request_duration_seconds", &labels),
+            statements: metrics::histogram!("eshopz_http_db_statements", &labels),
+        }
+    }
+
+    fn record(&self, elapsed: f64, statements: u32) {
+        self.duration.record(elapsed);
+        self.statements.record(f64::from(statements));
+    }
 }
 
 /// Methods are a label; a client must not be able to make up new ones.
