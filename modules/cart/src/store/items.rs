@@ -30,6 +30,25 @@ pub async fn count(conn: &mut AsyncPgConnection, cart: Uuid) -> QueryResult<i64>
     cart_items::table.filter(cart_items::cart_id.eq(cart)).count().single(conn).await
 }
 
+/// Binds what a new line is, as $1 to $12.
+macro_rules! with_line {
+    ($statement:expr, $id:expr, $new:expr) => {
+        $statement
+            .bind::<SqlUuid, _>($id)
+            .bind::<SqlUuid, _>($new.cart_id)
+            .bind::<SqlUuid, _>($new.variant_id)
+            .bind::<SqlUuid, _>($new.product_id)
+            .bind::<Nullable<Text>, _>(&$new.sku)
+            .bind::<Text, _>(&$new.title)
+            .bind::<Text, _>(&$new.variant_title)
+            .bind::<Nullable<Text>, _>(&$new.image_url)
+            .bind::<BigInt, _>($new.quantity)
+            .bind::<BigInt, _>($new.unit_price_minor)
+            .bind::<Bool, _>($new.requires_shipping)
+            .bind::<Bool, _>($new.taxable)
+    };
+}
+
 /// Adds a line to a cart, or its quantity to the line of that variant, if the cart is open and has the version that was
 /// found: all of it in one statement, which is a transaction of its own. The cart after that; nothing is done, and nothing
 /// returned, when it has changed in the meantime.
@@ -66,19 +85,7 @@ pub async fn add_at_once(
         )
     };
     prepared(
-        sql_query(statement)
-            .bind::<SqlUuid, _>(line.map_or(new.id, |line| line.id))
-            .bind::<SqlUuid, _>(new.cart_id)
-            .bind::<SqlUuid, _>(new.variant_id)
-            .bind::<SqlUuid, _>(new.product_id)
-            .bind::<Nullable<Text>, _>(&new.sku)
-            .bind::<Text, _>(&new.title)
-            .bind::<Text, _>(&new.variant_title)
-            .bind::<Nullable<Text>, _>(&new.image_url)
-            .bind::<BigInt, _>(new.quantity)
-            .bind::<BigInt, _>(new.unit_price_minor)
-            .bind::<Bool, _>(new.requires_shipping)
-            .bind::<Bool, _>(new.taxable)
+        with_line!(sql_query(statement), line.map_or(new.id, |line| line.id), new)
             .bind::<BigInt, _>(found.cart.version)
             .bind::<BigInt, _>(lifetime.num_seconds()),
     )
@@ -89,9 +96,8 @@ pub async fn add_at_once(
 
 /// Adds a line, or its quantity to the line of that variant, which then has the new copy of it.
 pub async fn add(conn: &mut AsyncPgConnection, new: &CartItem) -> QueryResult<Vec<CartItem>> {
-    prepared(
-        sql_query(
-            "WITH line AS ( \
+    let adding = sql_query(
+        "WITH line AS ( \
                 INSERT INTO cart_items AS i (id, cart_id, variant_id, product_id, sku, title, variant_title, \
                     image_url, quantity, unit_price_minor, requires_shipping, taxable) \
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
@@ -103,22 +109,8 @@ pub async fn add(conn: &mut AsyncPgConnection, new: &CartItem) -> QueryResult<Ve
                 RETURNING *) \
              SELECT * FROM line UNION ALL \
              SELECT * FROM cart_items WHERE cart_id = $2 AND variant_id <> $3 ORDER BY created_at, id",
-        )
-        .bind::<SqlUuid, _>(new.id)
-        .bind::<SqlUuid, _>(new.cart_id)
-        .bind::<SqlUuid, _>(new.variant_id)
-        .bind::<SqlUuid, _>(new.product_id)
-        .bind::<Nullable<Text>, _>(&new.sku)
-        .bind::<Text, _>(&new.title)
-        .bind::<Text, _>(&new.variant_title)
-        .bind::<Nullable<Text>, _>(&new.image_url)
-        .bind::<BigInt, _>(new.quantity)
-        .bind::<BigInt, _>(new.unit_price_minor)
-        .bind::<Bool, _>(new.requires_shipping)
-        .bind::<Bool, _>(new.taxable),
-    )
-    .load(conn)
-    .await
+    );
+    prepared(with_line!(adding, new.id, new)).load(conn).await
 }
 
 /// Sets a line's quantity, and the copy of the price that the buyer has seen with it.
