@@ -40,6 +40,8 @@ pub(super) async fn shop_with_history() -> Server {
             shop.send("POST", &path, &headers, Some(refund)).await.expect(201);
         }
     }
+    // What is on its way would change what is planted.
+    shop.is_told_all().await;
     shop
 }
 
