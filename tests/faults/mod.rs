@@ -49,8 +49,8 @@ fn order(cart: &str, method: &str) -> Value {
 /// Orders that are not paid, and should be. One need not be whose charge was broken off before the sandbox, which
 /// has its books in the same database, had committed it: its payer is told so, and may try again.
 const UNPAID: &str = "SELECT 1 FROM orders.orders o WHERE o.status <> 'paid' AND $1 = '' AND NOT EXISTS ( \
-    SELECT FROM payments.payments p WHERE p.order_id = o.id AND p.status = 'failed' \
-    AND p.failure_code IN ('gateway_timeout', 'gateway_unavailable') \
+    SELECT FROM payments.payments p WHERE p.order_id = o.id \
+    AND p.status IN ('requires_payment_method', 'failed') AND p.failure_code IN ('gateway_timeout', 'gateway_unavailable') \
     AND NOT EXISTS (SELECT FROM payments.sandbox_charges c WHERE c.payment_id = p.id))";
 
 /// Ends the load: nobody met with anything but a clean 503, every order, `others` included, was paid at once or a

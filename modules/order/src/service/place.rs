@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use eshopz_kernel::{CartId, Fault, FaultKind, Money};
-use eshopz_payment_api::PaymentSummary;
+use eshopz_payment_api::{PaymentStatus, PaymentSummary};
 use eshopz_platform::idempotency::{self, Claim};
 use uuid::Uuid;
 
@@ -184,8 +184,12 @@ impl OrderService {
                 return Ok((order, None, None));
             }
         };
-        let order = match self.leave_unpaid(order.clone(), is_closed, began).await {
+        let left = self.leave_unpaid(order.clone(), is_closed, began).await;
+        // Of an attempt without an answer a repetition hears what became of it.
+        let on_its_way = payment.as_ref().is_some_and(|payment| payment.status == PaymentStatus::Processing);
+        let order = match left {
             Ok(left) => left,
+            Err(error) if on_its_way => or_later(&order, Err(error))?.unwrap_or(order),
             Err(error) => {
                 tracing::warn!(order = %order.number, %error, "an unpaid order is not noted as finished yet");
                 order
