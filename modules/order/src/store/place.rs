@@ -14,19 +14,9 @@ use eshopz_platform::prepared::prepared;
 use eshopz_platform::{notify_relays, record_key};
 use uuid::Uuid;
 
+use super::rows::columns;
 use super::{LineRow, NewOrder, OrderRow};
 use crate::domain::Actor;
-
-/// By name: a statement of a running process outlives a migration that adds a column.
-macro_rules! columns {
-    () => {
-        "id, number, cart_id, customer_id, token_hash, status, email, currency, subtotal_minor, \
-            discount_minor, shipping_minor, tax_minor, total_minor, shipping_address, billing_address, tracking, \
-            payment_id, cancel_reason, version, placed_at, updated_at, finished_at, undone_at, sellers"
-    };
-}
-
-pub(super) use columns;
 
 /// All that is written when an order is placed.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use eshopz_platform::prepared::prepared;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::place::columns;
+use super::rows::columns;
 use super::{LineRow, OrderRow, RefundRow};
 
 /// An order, its lines, and what went back of its payment.

@@ -1,6 +1,6 @@
 //! Reserving stock for orders, selling what was reserved, and undoing either. Every call can be
-//! repeated; each is one transaction that locks the order's reservation first. What nearly always happens, a first
-//! reservation of what is there and its sale, is tried by a single statement before.
+//! repeated; each is one transaction, which locks the order's reservation first where there is one. What nearly always
+//! happens, a first reservation of what is there and its sale, is tried by a single statement before.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Statements on reservations. Everybody locks the reservation first, then the stock in the order of
-//! the variants' ids, so no two ever wait for each other.
+//! Statements on reservations. A reservation that is there is locked first, then the stock in the order of
+//! the variants' ids; a new one is written once its stock is locked. So no two ever wait for each other.
 
 use std::collections::BTreeMap;
 
@@ -31,8 +31,8 @@ pub async fn begin(conn: &mut AsyncPgConnection, order: Uuid, expires_at: DateTi
 
 /// Reserves an order's lines for the first time, all or none: the whole of it in one statement, which is a transaction
 /// of its own. Returns whose variants they are; nothing is done, and nothing returned, when the order has a reservation
-/// or too little is there of one. An order that has one is left alone from the beginning: everybody else locks the
-/// reservation before the stock, and this is the other way round.
+/// or too little is there of one. An order that has one is left alone from the beginning: its
+/// reservation is to be locked before the stock.
 pub async fn hold_at_once(
     conn: &mut AsyncPgConnection,
     order: Uuid,
