@@ -14,6 +14,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, 
 use anyhow::Context as _;
 use eshopz_kernel::{Fault, FaultKind};
 use eshopz_platform::cache::Throttle;
+use eshopz_platform::db;
 use eshopz_platform::http::connections::{Connections, note_requests};
 use eshopz_platform::http::middleware::request_context;
 use eshopz_platform::http::{ClientAddress, HttpFault};
@@ -68,6 +69,8 @@ pub fn public(
     let limit = web::Data::new(listener.client_limit);
     let shop = shop.clone();
     let server = HttpServer::new(move || {
+        // Here, in the worker's thread.
+        db::settle();
         let text = text.clone();
         let shop = shop.clone();
         App::new()

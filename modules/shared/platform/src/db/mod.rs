@@ -6,8 +6,10 @@
 
 mod clock;
 mod error;
+mod home;
 mod pool;
 mod reader;
+mod session;
 mod single;
 mod statements;
 
@@ -23,17 +25,15 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 pub use error::{StoreError, violated_constraint};
+pub use home::settle;
 pub use pool::Conn;
 pub use single::Single;
 
 use crate::tasks::Tasks;
 use clock::Clock;
-use pool::{Lane, Role};
+use pool::Lane;
 use reader::Reader;
-
-/// How many may wait for each connection of a pool. Whoever comes after them is told at once: a queue that
-/// takes everybody only makes all of them late.
-const QUEUE_PER_CONNECTION: usize = 100;
+use session::Role;
 
 /// Where the database is and how many connections a module may hold.
 #[derive(Clone)]
@@ -88,13 +88,9 @@ impl Db {
     /// [`StoreError::Url`] when a URL cannot be read.
     pub fn new(schema: &'static str, config: &DbConfig) -> Result<Self, StoreError> {
         let (writer, reader) = session_configs(schema, config)?;
-        let writer = Lane::new(schema, Some(writer), Role::Writer, |pool| {
-            pool.max_size(config.max_connections)
-                .wait_timeout(Some(config.acquire_timeout))
-                .create_timeout(Some(config.acquire_timeout))
-                .runtime(deadpool::Runtime::Tokio1)
-        })?;
-        let reader = Reader::new(schema, reader, config.max_connections)?;
+        let (size, patience) = (config.max_connections, config.acquire_timeout);
+        let writer = Lane::new(schema, Some(writer), Role::Writer, size, patience);
+        let reader = Reader::new(schema, reader, size);
         Ok(Self {
             schema,
             writer,
@@ -117,12 +113,7 @@ impl Db {
     /// [`StoreError::Pool`] when none is free in time, so many wait already that this one would wait in vain, or
     /// the server cannot be reached.
     pub async fn conn(&self) -> Result<Conn, StoreError> {
-        let pool = &self.writer.pool;
-        let status = pool.status();
-        if status.waiting >= status.max_size.saturating_mul(QUEUE_PER_CONNECTION) {
-            return Err(StoreError::Pool(format!("{} requests wait for one already", status.waiting)));
-        }
-        pool.get().await.map_err(|error| StoreError::Pool(error.to_string()))
+        self.writer.conn().await
     }
 
     /// Borrows a connection for reading only: the reader's, where nothing can be written, or the writer's
@@ -191,13 +182,13 @@ impl Db {
     /// Ends when the writer refuses the user or the password that the pool has, or has done so since the last
     /// time that somebody waited for it.
     pub async fn refused(&self) {
-        self.writer.refused.notified().await;
+        self.writer.refused().notified().await;
     }
 
     /// How to open a connection of one's own, outside the pool, for `LISTEN`.
     #[must_use]
     pub fn session_config(&self) -> Config {
-        self.writer.address.config().unwrap_or_default()
+        self.writer.address().config().unwrap_or_default()
     }
 
     /// Where work goes that outlives its request.
@@ -209,8 +200,7 @@ impl Db {
     /// Open and idle connections of the writer's pool, for the metrics: `(size, available)`.
     #[must_use]
     pub fn pool_status(&self) -> (usize, usize) {
-        let status = self.writer.pool.status();
-        (status.size, status.available)
+        self.writer.status()
     }
 }
 

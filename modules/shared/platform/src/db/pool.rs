@@ -1,193 +1,106 @@
-//! Connections and where they lead: a pool whose address can change while it is in use.
+//! A pool: so many connections at most, lent one by one, first come, first served.
 //!
-//! A connection remembers the generation of the address that it was opened with. After a change the
-//! older ones are not lent again: idle ones go at once, those in use when they come back.
+//! Each has a home, see [`super::home`], and is lent to whom it is at home with, if there is a choice. The address can
+//! change while the pool is in use: idle connections to the old one go at once, those in use when they come back.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use deadpool::managed::{Manager, Metrics, Object, Pool, PoolBuilder, RecycleError, RecycleResult};
-use diesel::ConnectionError;
+use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::PoolableConnection as _;
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
-use eshopz_kernel::error_chain;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
-use tokio::task::JoinSet;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, NoTls};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_postgres::Config;
 
 use super::StoreError;
-use super::statements::Statements;
+use super::home::Home;
+use super::session::{Address, Role, Session, Sessions};
 
-/// A connection that nobody took for so long is asked whether it lives: the server may have vanished, or hang.
-const QUIET: Duration = Duration::from_secs(1);
-/// How long it may take to say so.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// How many may wait for each connection of a pool. Whoever comes after them is told at once: a queue that
+/// takes everybody only makes all of them late.
+const QUEUE_PER_CONNECTION: usize = 100;
 
-/// Asked of every server once, when it has let us in. A statement of a client that is gone is broken off, and with it
-/// what it holds: else the locks of whoever died in the middle stay until the statement has had its time. A server of
-/// another system than Linux cannot, which is no reason to do without it.
-macro_rules! greeting {
-    ($more:literal) => {
-        concat!(
-            "DO $$ BEGIN \
-                BEGIN PERFORM set_config('client_connection_check_interval', '1s', false); \
-                EXCEPTION WHEN invalid_parameter_value OR undefined_object THEN NULL; END; ",
-            $more,
-            "END $$"
-        )
-    };
-}
+/// How often a connection moves to the worker who is lent it, at most: to open one costs more than a statement.
+const MOVE: Duration = Duration::from_secs(1);
 
-/// What a pool's connections are for.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Role {
-    Writer,
-    Reader,
-}
-
-impl Role {
-    const fn greeting(self) -> &'static str {
-        match self {
-            // The address may lead to the old writer for a while after a failover, and that serves reads by then:
-            // such a connection would be lent until the process ends.
-            Self::Writer => greeting!(
-                "IF pg_is_in_recovery() THEN \
-                    RAISE read_only_sql_transaction USING MESSAGE = 'this server is a standby, not the writer'; \
-                 END IF; "
-            ),
-            Self::Reader => greeting!(""),
-        }
-    }
-}
-
-/// Where a pool's connections lead. Clones share it.
+/// A pool and its address. Clones share it.
 #[derive(Clone)]
-pub(super) struct Address(Arc<RwLock<Target>>);
-
-#[derive(Clone)]
-struct Target {
-    /// `None` when there is nowhere to go.
-    config: Option<Config>,
-    generation: u64,
+pub(super) struct Lane {
+    pool: Arc<Pool>,
 }
 
-impl Address {
-    fn now(&self) -> Target {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn generation(&self) -> u64 {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).generation
-    }
-
-    /// Whether it leads anywhere.
-    pub(super) fn is_known(&self) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).config.is_some()
-    }
-
-    pub(super) fn config(&self) -> Option<Config> {
-        self.now().config
-    }
-
-    /// False when it is the same as before.
-    fn change(&self, config: Option<Config>) -> bool {
-        let mut target = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if target.config == config {
-            return false;
-        }
-        *target = Target { config, generation: target.generation.wrapping_add(1) };
-        true
-    }
+struct Pool {
+    sessions: Sessions,
+    size: usize,
+    /// For a connection to become free, and again for one to be opened.
+    patience: Duration,
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    open: Arc<AtomicUsize>,
+    stock: Mutex<Stock>,
 }
 
-/// Opens connections, and closes those that lead elsewhere.
-pub(super) struct Sessions {
-    schema: &'static str,
-    address: Address,
-    /// A connection is driven by the runtime that opened it. A worker's ends before the relay and the
-    /// jobs do, so connections belong to the runtime that made the pool.
-    runtime: Handle,
-    role: Role,
-    refused: Arc<Notify>,
+#[derive(Default)]
+struct Stock {
+    /// The one that was given back last is the last.
+    idle: Vec<Held>,
+    moved: Option<Instant>,
 }
 
-/// A connection and the generation of the address that it was opened with.
-pub(super) struct Session {
-    /// None once it was left in the middle of a transaction, and closed for that.
-    conn: Option<AsyncPgConnection>,
-    generation: u64,
+struct Held {
+    session: Box<Session>,
+    room: Room,
 }
 
-impl Sessions {
-    async fn open(&self, config: Config) -> Result<AsyncPgConnection, ConnectionError> {
-        // A set, so that the attempt ends with whoever waits for it.
-        let mut opening = JoinSet::new();
-        opening.spawn_on(establish(config, self.role, Arc::clone(&self.refused)), &self.runtime);
-        match opening.join_next().await {
-            Some(Ok(Ok(mut conn))) => {
-                conn.set_instrumentation(Statements::of(self.schema));
-                Ok(conn)
-            }
-            Some(Ok(Err(error))) => Err(error),
-            Some(Err(error)) => Err(bad_connection(&error)),
-            None => Err(ConnectionError::BadConnection("nobody has opened it".to_owned())),
-        }
+/// What an open connection takes of the pool's size.
+struct Room(Arc<AtomicUsize>);
+
+impl Room {
+    fn of(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(open))
     }
 }
 
-impl Manager for Sessions {
-    type Type = Session;
-    type Error = ConnectionError;
-
-    async fn create(&self) -> Result<Session, ConnectionError> {
-        loop {
-            let Target { config, generation } = self.address.now();
-            let config =
-                config.ok_or_else(|| ConnectionError::BadConnection("there is no such database".to_owned()))?;
-            match self.open(config).await {
-                Ok(conn) => return Ok(Session { conn: Some(conn), generation }),
-                // The address has changed in the meantime, and what it was is closed: no reason to fail.
-                Err(_) if generation != self.address.generation() => {}
-                Err(error) => return Err(error),
-            }
-        }
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
+}
 
-    async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<ConnectionError> {
-        if session.generation != self.address.generation() {
-            return Err(RecycleError::message("it leads to where the database was before"));
-        }
-        let Some(conn) = &mut session.conn else {
-            return Err(RecycleError::message("it was left in a transaction"));
-        };
-        if conn.is_broken() {
-            return Err(RecycleError::message("it is broken"));
-        }
-        if metrics.last_used() > QUIET && !answers(conn).await {
-            return Err(RecycleError::message("it does not answer"));
-        }
-        Ok(())
+/// Leaves the queue, also when the request is dropped while it waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// What there is for somebody who has a place.
+enum Found {
+    Idle(Held),
+    Room(Room),
 }
 
 /// A connection on loan from the pool.
-pub struct Conn(Object<Sessions>);
-
-impl From<Object<Sessions>> for Conn {
-    fn from(object: Object<Sessions>) -> Self {
-        Self(object)
-    }
+pub struct Conn {
+    /// None once it was given back.
+    held: Option<Held>,
+    pool: Arc<Pool>,
+    /// Given up after the connection.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Deref for Conn {
     type Target = AsyncPgConnection;
 
     fn deref(&self) -> &AsyncPgConnection {
-        match &self.0.conn {
-            Some(conn) => conn,
+        match &self.held {
+            Some(held) => &held.session.conn,
             None => unreachable!("it is taken only when it is dropped"),
         }
     }
@@ -195,81 +108,150 @@ impl Deref for Conn {
 
 impl DerefMut for Conn {
     fn deref_mut(&mut self) -> &mut AsyncPgConnection {
-        match &mut self.0.conn {
-            Some(conn) => conn,
+        match &mut self.held {
+            Some(held) => &mut held.session.conn,
             None => unreachable!("it is taken only when it is dropped"),
         }
     }
 }
 
 impl Drop for Conn {
-    /// A request that was dropped in the middle of its transaction leaves it open. It is ended now, and not when
-    /// the pool lends the connection again: until then others would wait for its locks.
+    /// A request that was dropped in the middle of its transaction leaves it open. Its connection is closed now, and not
+    /// when the pool would lend it again: until then others would wait for its locks.
     fn drop(&mut self) {
-        if self.0.conn.as_mut().is_some_and(|conn| conn.is_broken()) {
-            self.0.conn = None;
+        if let Some(mut held) = self.held.take()
+            && !held.session.conn.is_broken()
+        {
+            held.session.used = Instant::now();
+            self.pool.stock().idle.push(held);
         }
     }
 }
 
-/// A pool and its address.
-#[derive(Clone)]
-pub(super) struct Lane {
-    pub(super) pool: Pool<Sessions, Conn>,
-    pub(super) address: Address,
-    /// Told when the server refuses the user or the password.
-    pub(super) refused: Arc<Notify>,
+impl Pool {
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for one of so many places as there may be connections.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        if before >= self.size.saturating_mul(QUEUE_PER_CONNECTION) {
+            return Err(StoreError::Pool(format!("{before} requests wait for one already")));
+        }
+        let place = timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
+        let place =
+            place.map_err(|_| StoreError::Pool(format!("none was free within {} ms", self.patience.as_millis())))?;
+        place.map_err(|error| StoreError::Pool(error.to_string()))
+    }
+
+    /// The best that there is: one that is at home here, room for one, one from elsewhere.
+    fn find(&self, home: Option<&Home>) -> Found {
+        let mut stock = self.stock();
+        stock.forget_lost(&self.sessions);
+        if let Some(at) = stock.idle.iter().rposition(|held| held.session.home.as_ref() == home) {
+            return Found::Idle(stock.idle.remove(at));
+        }
+        if self.open.load(Ordering::SeqCst) < self.size || stock.idle.is_empty() {
+            return Found::Room(Room::of(&self.open));
+        }
+        let other = stock.idle.remove(0);
+        // What is not a request's must not depend on a worker, which ends before.
+        if home.is_some() && stock.moved.is_some_and(|moved| moved.elapsed() < MOVE) {
+            return Found::Idle(other);
+        }
+        stock.moved = Some(Instant::now());
+        Found::Room(other.room)
+    }
+
+    async fn get(self: &Arc<Self>) -> Result<Conn, StoreError> {
+        let place = self.place().await?;
+        let home = Home::here();
+        let held = loop {
+            match self.find(home.as_ref()) {
+                Found::Idle(mut held) => {
+                    if held.session.is_fit(&self.sessions).await {
+                        break held;
+                    }
+                }
+                Found::Room(room) => break Held { session: self.open(home.as_ref()).await?.into(), room },
+            }
+        };
+        Ok(Conn { held: Some(held), pool: Arc::clone(self), _place: place })
+    }
+
+    async fn open(&self, home: Option<&Home>) -> Result<Session, StoreError> {
+        match timeout(self.patience, self.sessions.open(home)).await {
+            Ok(opened) => opened.map_err(|error| StoreError::Pool(format!("none could be opened: {error}"))),
+            Err(_) => Err(StoreError::Pool(format!("none was opened within {} ms", self.patience.as_millis()))),
+        }
+    }
+}
+
+impl Stock {
+    fn forget_lost(&mut self, sessions: &Sessions) {
+        self.idle.retain(|held| held.session.leads_there(sessions));
+    }
 }
 
 impl Lane {
-    /// A pool in the present runtime; `built` sets its size and waiting times. No connection is opened yet.
+    /// A pool in the present runtime. No connection is opened yet.
     pub(super) fn new(
         schema: &'static str,
         config: Option<Config>,
         role: Role,
-        built: impl FnOnce(PoolBuilder<Sessions, Conn>) -> PoolBuilder<Sessions, Conn>,
-    ) -> Result<Self, StoreError> {
-        let address = Address(Arc::new(RwLock::new(Target { config, generation: 0 })));
-        let refused = Arc::<Notify>::default();
+        size: usize,
+        patience: Duration,
+    ) -> Self {
         let sessions = Sessions {
             schema,
-            address: address.clone(),
+            address: Address::new(config),
             runtime: Handle::current(),
             role,
-            refused: Arc::clone(&refused),
+            refused: Arc::default(),
         };
-        let pool = built(Pool::builder(sessions)).build().map_err(|error| StoreError::Pool(error.to_string()))?;
-        Ok(Self { pool, address, refused })
+        let pool = Pool {
+            sessions,
+            size,
+            patience,
+            places: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
+            waiting: AtomicUsize::new(0),
+            open: Arc::default(),
+            stock: Mutex::default(),
+        };
+        Self { pool: Arc::new(pool) }
+    }
+
+    /// A connection, as soon as one is free.
+    pub(super) async fn conn(&self) -> Result<Conn, StoreError> {
+        self.pool.get().await
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.pool.sessions.address
+    }
+
+    /// Told when the server refuses the user or the password.
+    pub(super) fn refused(&self) -> &Notify {
+        &self.pool.sessions.refused
+    }
+
+    /// How many are open, and how many of them idle.
+    pub(super) fn status(&self) -> (usize, usize) {
+        let idle = self.pool.stock().idle.len();
+        (self.pool.open.load(Ordering::SeqCst), idle)
     }
 
     /// New connections lead to another place; idle ones that do not are closed. False when it is the same place.
     pub(super) fn lead_to(&self, config: Option<Config>) -> bool {
-        let changed = self.address.change(config);
+        let changed = self.address().change(config);
         if changed {
-            let generation = self.address.generation();
-            self.pool.retain(|session, _| session.generation == generation);
+            self.pool.stock().forget_lost(&self.pool.sessions);
         }
         changed
     }
-}
-
-/// One round trip that asks for nothing.
-async fn answers(conn: &mut AsyncPgConnection) -> bool {
-    matches!(tokio::time::timeout(SIGN_OF_LIFE, conn.batch_execute("")).await, Ok(Ok(())))
-}
-
-async fn establish(config: Config, role: Role, refused: Arc<Notify>) -> diesel::ConnectionResult<AsyncPgConnection> {
-    let (client, connection) = config.connect(NoTls).await.map_err(|error| {
-        if matches!(error.code(), Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION)) {
-            refused.notify_one();
-        }
-        bad_connection(&error)
-    })?;
-    let mut conn = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
-    conn.batch_execute(role.greeting()).await.map_err(|error| bad_connection(&error))?;
-    Ok(conn)
-}
-
-fn bad_connection(error: &dyn std::error::Error) -> ConnectionError {
-    ConnectionError::BadConnection(error_chain(error))
 }

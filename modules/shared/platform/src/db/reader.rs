@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Config;
 
-use super::StoreError;
-use super::pool::{Conn, Lane, Role};
+use super::pool::{Conn, Lane};
+use super::session::Role;
 
 /// How long a read waits for the reader before it goes to the writer.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -21,21 +21,17 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(
-        schema: &'static str,
-        config: Option<Config>,
-        max_connections: usize,
-    ) -> Result<Self, StoreError> {
-        let lane = Lane::new(schema, config, Role::Reader, |pool| pool.max_size(max_connections))?;
-        Ok(Self { lane, gate: Arc::default() })
+    pub(super) fn new(schema: &'static str, config: Option<Config>, max_connections: usize) -> Self {
+        let lane = Lane::new(schema, config, Role::Reader, max_connections, PATIENCE);
+        Self { lane, gate: Arc::default() }
     }
 
     /// A connection, unless there is no reader or it cannot be had quickly.
     pub(super) async fn conn(&self, schema: &'static str) -> Option<Conn> {
-        if !self.lane.address.is_known() || !self.gate.lets_through(Instant::now()) {
+        if !self.lane.address().is_known() || !self.gate.lets_through(Instant::now()) {
             return None;
         }
-        let outcome = match tokio::time::timeout(PATIENCE, self.lane.pool.get()).await {
+        let outcome = match tokio::time::timeout(PATIENCE, self.lane.conn()).await {
             Ok(Ok(conn)) => Ok(conn),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("none was free or opened within {} ms", PATIENCE.as_millis())),

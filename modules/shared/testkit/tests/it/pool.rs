@@ -6,7 +6,7 @@ use diesel::prelude::QueryableByName;
 use diesel::sql_query;
 use diesel::sql_types::Integer;
 use diesel_async::{AsyncConnection as _, SimpleAsyncConnection as _};
-use eshopz_platform::db::{Db, Single as _, StoreError};
+use eshopz_platform::db::{Conn, Db, DbConfig, Single as _, StoreError};
 use eshopz_testkit::db::TestDb;
 use eshopz_testkit::postgres::Postgres;
 
@@ -74,6 +74,96 @@ async fn whoever_is_dropped_while_it_waits_for_a_lock_holds_none() {
         assert!(since.elapsed() < SOON, "it waits on, with its lock");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[derive(QueryableByName)]
+struct Backend {
+    #[diesel(sql_type = Integer)]
+    id: i32,
+}
+
+/// The server's process at the other end.
+async fn backend(conn: &mut Conn) -> i32 {
+    let backend: Backend = sql_query("SELECT pg_backend_pid() AS id").single(conn).await.unwrap();
+    backend.id
+}
+
+/// Something that is done with a pool, by a thread that says where its connections are driven.
+fn worker<T: Send + 'static>(db: &Db, work: impl AsyncFnOnce(Db) -> T + Send + 'static) -> T {
+    let db = db.clone();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            eshopz_platform::db::settle();
+            work(db).await
+        })
+    });
+    thread.join().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_lent_to_whom_it_is_at_home_with() {
+    let test = TestDb::new(&["payment"]).await;
+    let db = Db::new("payments", &DbConfig { max_connections: 3, ..test.config() }).unwrap();
+    let elsewhere = {
+        let (mut one, mut two) = (db.conn().await.unwrap(), db.conn().await.unwrap());
+        [backend(&mut one).await, backend(&mut two).await]
+    };
+    let (own, borrowed) = worker(&db, async |db| {
+        let own = backend(&mut db.conn().await.unwrap()).await;
+        for _ in 0..3 {
+            assert_eq!(backend(&mut db.conn().await.unwrap()).await, own);
+        }
+        // Two at once: the second moves here, and the third, a moment later, is lent as it is.
+        let (mut one, mut two) = (db.conn().await.unwrap(), db.conn().await.unwrap());
+        let mut three = db.conn().await.unwrap();
+        let all = [backend(&mut one).await, backend(&mut two).await, backend(&mut three).await];
+        assert_eq!(all[0], own);
+        (own, all[2])
+    });
+    assert!(!elsewhere.contains(&own), "there was room for one more");
+    assert!(elsewhere.contains(&borrowed), "{elsewhere:?} {borrowed}");
+    assert_eq!(db.pool_status().0, 3);
+}
+
+/// A worker ends before what is in the background does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_no_worker_depends_on_none() {
+    let test = TestDb::new(&["payment"]).await;
+    let db = Db::new("payments", &DbConfig { max_connections: 1, ..test.config() }).unwrap();
+    let (lent, taken) = worker(&db, async |db| {
+        let lent = backend(&mut db.conn().await.unwrap()).await;
+        let taken = tokio::spawn(async move {
+            let mut conn = db.conn().await.unwrap();
+            (backend(&mut conn).await, conn)
+        });
+        (lent, taken.await.unwrap())
+    });
+    // It is the worker's, which has ended: it is no good to anybody any more.
+    let (backend_of_taken, conn) = taken;
+    assert_eq!(backend_of_taken, lent);
+    drop(conn);
+    let mine = backend(&mut db.conn().await.unwrap()).await;
+    assert_ne!(mine, lent);
+    // While one lives, what is at home with it is not lent to others.
+    let (theirs, others) = worker(&db, async |db| {
+        let theirs = backend(&mut db.conn().await.unwrap()).await;
+        let others = std::thread::spawn({
+            let db = db.clone();
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async { backend(&mut db.conn().await.unwrap()).await })
+            }
+        });
+        // Not `join`: this thread drives what the other one closes.
+        while !others.is_finished() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        (theirs, others.join().unwrap())
+    });
+    assert_ne!(theirs, others);
+    assert_eq!(backend(&mut db.conn().await.unwrap()).await, others, "it is driven by the pool's runtime");
+    assert_eq!(db.pool_status(), (1, 1));
 }
 
 /// As an address does after a failover that it has not heard of.

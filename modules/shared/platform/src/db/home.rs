@@ -1,0 +1,46 @@
+//! Where a connection is driven.
+//!
+//! A statement of a request is sent, and its answer read, by the thread that drives the connection. When that is another
+//! than the request's, each statement costs two switches between threads. So a worker drives connections of its own.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+/// A worker's runtime. What it drives is closed when it ends, before what is in the background does.
+#[derive(Clone, Debug)]
+pub(super) struct Home {
+    runtime: Handle,
+    /// Tells one from another.
+    mark: Arc<()>,
+}
+
+thread_local! {
+    static HERE: RefCell<Option<Home>> = const { RefCell::new(None) };
+}
+
+/// Says that this thread is a worker: connections that are opened by its requests are driven by its runtime, within
+/// which this is to be called. Elsewhere they are driven by the runtime in which the pool was made.
+pub fn settle() {
+    HERE.with_borrow_mut(|here| {
+        here.get_or_insert_with(|| Home { runtime: Handle::current(), mark: Arc::default() });
+    });
+}
+
+impl Home {
+    /// This thread's, if it is a worker.
+    pub(super) fn here() -> Option<Self> {
+        HERE.with_borrow(Clone::clone)
+    }
+
+    pub(super) const fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+}
+
+impl PartialEq for Home {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mark, &other.mark)
+    }
+}
