@@ -2,13 +2,12 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Jsonb, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Text, Uuid as SqlUuid};
 use diesel_async::AsyncPgConnection;
 use eshopz_kernel::OrderId;
 use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::rows::columns;
 use super::{LineRow, OrderRow, RefundRow};
@@ -25,10 +24,10 @@ pub struct Whole {
 struct Row {
     #[diesel(embed)]
     order: OrderRow,
-    #[diesel(sql_type = Jsonb)]
-    lines: Value,
-    #[diesel(sql_type = Jsonb)]
-    refunds: Value,
+    #[diesel(sql_type = Text)]
+    lines: String,
+    #[diesel(sql_type = Text)]
+    refunds: String,
 }
 
 /// The statement, for orders that are named by a column.
@@ -37,9 +36,9 @@ macro_rules! whole_by {
         concat!(
             "SELECT ",
             columns!(),
-            ", (SELECT coalesce(jsonb_agg(l ORDER BY l.position), '[]') FROM order_lines l WHERE l.order_id = orders.id) \
+            ", (SELECT coalesce(json_agg(l ORDER BY l.position), '[]')::text FROM order_lines l WHERE l.order_id = orders.id) \
                 AS lines, \
-               (SELECT coalesce(jsonb_agg(r ORDER BY r.created_at, r.id), '[]') FROM order_refunds r \
+               (SELECT coalesce(json_agg(r ORDER BY r.created_at, r.id), '[]')::text FROM order_refunds r \
                 WHERE r.order_id = orders.id) AS refunds \
              FROM orders WHERE ",
             $column,
@@ -61,10 +60,10 @@ pub async fn whole_by_number(conn: &mut AsyncPgConnection, number: &str) -> Quer
 }
 
 fn put_together(row: Option<Row>) -> QueryResult<Option<Whole>> {
-    row.map(|Row { order, lines, refunds }| Ok(Whole { order, lines: rows(lines)?, refunds: rows(refunds)? }))
+    row.map(|Row { order, lines, refunds }| Ok(Whole { order, lines: rows(&lines)?, refunds: rows(&refunds)? }))
         .transpose()
 }
 
-fn rows<T: DeserializeOwned>(column: Value) -> QueryResult<Vec<T>> {
-    serde_json::from_value(column).map_err(|error| diesel::result::Error::DeserializationError(error.into()))
+fn rows<T: DeserializeOwned>(column: &str) -> QueryResult<Vec<T>> {
+    serde_json::from_str(column).map_err(|error| diesel::result::Error::DeserializationError(error.into()))
 }
