@@ -28,6 +28,13 @@ pub struct Turn {
     _permit: OwnedSemaphorePermit,
 }
 
+/// What came of comparing a password.
+pub enum Compared {
+    Right,
+    /// With the turn, which goes to the next one when the failure has been counted.
+    Wrong(Turn),
+}
+
 /// Leaves the queue, also when the request is dropped while it waits.
 struct Waiting<'a>(&'a AtomicUsize);
 
@@ -86,34 +93,39 @@ impl Passwords {
     /// [`UserError::Hashing`], for want of memory or randomness.
     pub async fn hash(&self, turn: Turn, password: String) -> Result<String, UserError> {
         let argon2 = self.argon2.clone();
-        let work = move || argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string());
-        in_background(turn, work).await.map(|(hash, _turn)| hash)
+        in_background(move || {
+            let _turn = turn;
+            argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string())
+        })
+        .await
     }
 
-    /// Whether a password has this hash. Without a hash it never has, and takes as long. Gives the turn
-    /// back: the next one waits until the outcome has been counted.
+    /// Whether a password has this hash. Without a hash it never has, and takes as long.
     ///
     /// # Errors
     /// [`UserError::Hashing`], for want of memory, or when the hash is none.
-    pub async fn verify(&self, turn: Turn, password: String, hash: Option<String>) -> Result<(bool, Turn), UserError> {
+    pub async fn verify(&self, turn: Turn, password: String, hash: Option<String>) -> Result<Compared, UserError> {
         let argon2 = self.argon2.clone();
         let expected = hash.unwrap_or_else(|| self.decoy.clone());
-        in_background(turn, move || match argon2.verify_password(password.as_bytes(), &PasswordHash::new(&expected)?) {
-            Ok(()) => Ok(true),
-            Err(HashError::PasswordInvalid) => Ok(false),
+        in_background(move || match argon2.verify_password(password.as_bytes(), &PasswordHash::new(&expected)?) {
+            Ok(()) => {
+                drop(turn);
+                Ok(Compared::Right)
+            }
+            Err(HashError::PasswordInvalid) => Ok(Compared::Wrong(turn)),
             Err(error) => Err(error),
         })
         .await
     }
 }
 
-/// The turn goes along: a request that is dropped still takes its core until the hash is done.
-async fn in_background<T, W>(turn: Turn, work: W) -> Result<(T, Turn), UserError>
+/// The turn goes along with the work: a request that is dropped still takes its core until the hash is done.
+async fn in_background<T, W>(work: W) -> Result<T, UserError>
 where
     T: Send + 'static,
     W: FnOnce() -> Result<T, HashError> + Send + 'static,
 {
-    let done = tokio::task::spawn_blocking(move || work().map(|result| (result, turn))).await;
+    let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| UserError::Hashing(error.to_string()))?.map_err(|error| UserError::Hashing(error.to_string()))
 }
 
@@ -142,7 +154,8 @@ mod tests {
             ("open sesame", None, false),
         ] {
             let turn = passwords.turn().await.unwrap();
-            assert_eq!(passwords.verify(turn, password.to_owned(), hash).await.unwrap().0, expected);
+            let compared = passwords.verify(turn, password.to_owned(), hash).await.unwrap();
+            assert_eq!(matches!(compared, Compared::Right), expected);
         }
     }
 

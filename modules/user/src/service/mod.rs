@@ -9,6 +9,7 @@ pub mod sessions;
 pub mod sign_in;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use eshopz_kernel::{Fault, Role, SessionId, UserId};
@@ -33,6 +34,8 @@ pub struct UserService {
     pub(crate) keyring: Keyring,
     passwords: Passwords,
     throttles: Throttles,
+    /// Passwords that were wrong, in this process.
+    failures: AtomicU64,
     mailer: Arc<dyn Mailer>,
     sessions: SessionCopies,
     settings: UserSettings,
@@ -77,6 +80,7 @@ impl UserService {
             keyring: Keyring::new(db.clone(), &settings),
             passwords: Passwords::new(&settings),
             throttles: Throttles::new(&counters, &settings),
+            failures: AtomicU64::new(0),
             sessions,
             db,
             mailer,

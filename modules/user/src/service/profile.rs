@@ -53,7 +53,8 @@ impl UserService {
         let user = self.account(principal.user_id).await?;
         let known = user.password_hash.clone();
         let account = email::throttle_key(&user.email);
-        if !self.verify_throttled(current, known.clone(), &account, device).await? {
+        let checked = self.check_sign_in_throttles(&account, device).await?;
+        if !self.verify_throttled(current, known.clone(), &account, device, checked).await? {
             return Err(UserError::WrongCurrentPassword);
         }
         let hash = self.passwords.hash(self.passwords.turn().await?, new).await?;

@@ -1,5 +1,6 @@
 //! Signing in, staying signed in, signing out.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use super::{Device, UserService};
 use crate::domain::{email, secret, secret::Secret};
 use crate::error::UserError;
+use crate::hashing::Compared;
 use crate::store::sessions::{self, NewSession};
 use crate::store::users::{self, User};
 
@@ -28,6 +30,12 @@ enum Refreshed {
     Fresh { user: User, session_id: Uuid },
     Reused { session_id: Uuid },
     Refused,
+}
+
+/// How many attempts of this process had failed when the throttles were asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checked {
+    failures: u64,
 }
 
 impl UserService {
@@ -58,42 +66,47 @@ impl UserService {
 
     async fn checked_password(&self, address: &str, password: String, device: &Device) -> Result<User, UserError> {
         let account = email::throttle_key(address);
-        self.check_sign_in_throttles(&account, device).await?;
+        let checked = self.check_sign_in_throttles(&account, device).await?;
         let mut conn = self.db.conn().await?;
         let found = users::by_email(&mut conn, address.trim()).await?;
         // Nobody holds a connection while he waits for his turn to hash.
         drop(conn);
         let found = found.filter(|user| user.disabled_at.is_none());
         let hash = found.as_ref().and_then(|user| user.password_hash.clone());
-        let right = self.verify_throttled(password, hash, &account, device).await?;
+        let right = self.verify_throttled(password, hash, &account, device, checked).await?;
         let outcome = if right { "done" } else { "refused" };
         metrics::counter!("eshopz_user_sign_ins_total", "module" => "user", "outcome" => outcome).increment(1);
         found.filter(|_| right).ok_or(UserError::InvalidCredentials)
     }
 
-    /// Compares a password, and counts it when it is wrong.
+    /// Compares a password, and counts it when it is wrong. `checked` is when the throttles were.
     pub(super) async fn verify_throttled(
         &self,
         password: String,
         hash: Option<String>,
         account: &str,
         device: &Device,
+        checked: Checked,
     ) -> Result<bool, UserError> {
         let turn = self.passwords.turn().await?;
-        // Again, after the wait: of many attempts sent at once only those that run together get past.
-        self.check_sign_in_throttles(account, device).await?;
-        let (right, _turn) = self.passwords.verify(turn, password, hash).await?;
-        if !right {
-            // This attempt has had its answer; the count is for the next one.
-            let _ = self.throttles.sign_in_account.hit(account).await;
-            let _ = self.throttles.sign_in_address.hit(&device.throttle_key).await;
+        // Again, after the wait, when one has failed here meanwhile: of many attempts sent at once only those that run
+        // together get past. Where none has, no core waits for Redis.
+        if self.failures.load(Ordering::SeqCst) != checked.failures {
+            self.check_sign_in_throttles(account, device).await?;
         }
-        Ok(right)
+        let Compared::Wrong(_turn) = self.passwords.verify(turn, password, hash).await? else { return Ok(true) };
+        self.failures.fetch_add(1, Ordering::SeqCst);
+        // This attempt has had its answer; the count is for the next one.
+        let _ = self.throttles.sign_in_account.hit(account).await;
+        let _ = self.throttles.sign_in_address.hit(&device.throttle_key).await;
+        Ok(false)
     }
 
-    async fn check_sign_in_throttles(&self, account: &str, device: &Device) -> Result<(), UserError> {
+    pub(super) async fn check_sign_in_throttles(&self, account: &str, device: &Device) -> Result<Checked, UserError> {
+        let checked = Checked { failures: self.failures.load(Ordering::SeqCst) };
         self.throttles.sign_in_account.check(account).await?;
-        Ok(self.throttles.sign_in_address.check(&device.throttle_key).await?)
+        self.throttles.sign_in_address.check(&device.throttle_key).await?;
+        Ok(checked)
     }
 
     /// Exchanges a refresh token for new tokens. It is good once: whoever comes with it again, be it
