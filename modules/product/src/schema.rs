@@ -14,7 +14,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    // `search` is made by PostgreSQL of the other columns and used in SQL only.
+    // Its words are in `product_words`, made by PostgreSQL and used in SQL only.
     products (id) {
         id -> Uuid,
         handle -> Text,

@@ -73,7 +73,7 @@ pub struct ProductQuery {
     #[param(inline)]
     pub status: Option<Status>,
     /// `relevance` is for searches, and then the default; without one it is `-created_at`. Of very many
-    /// matches the best of the newest thousand come first, then those of the next.
+    /// matches the best of the newest hundred come first, then those of the next.
     #[param(inline)]
     pub sort: Option<Sort>,
     /// Adds `facets`: what the products have in common, with counts.
@@ -242,9 +242,7 @@ impl Place {
     fn read(cursor: &str, sort: Sort) -> Result<Self, Fault> {
         let place: Self = Cursor::decode(cursor)?;
         let fits = match (&place.key, sort) {
-            (Key::Rank(rank, edge), Sort::Relevance) => {
-                rank.is_finite() && edge.is_none_or(|edge| is_usual(edge.created_at))
-            }
+            (Key::Rank(rank, _), Sort::Relevance) => rank.is_finite(),
             (Key::CreatedAt(at), Sort::Newest) => is_usual(*at),
             (Key::Price(_), Sort::Cheapest | Sort::Dearest) => true,
             (Key::Title(title), Sort::Title) => !title.contains('\0'),

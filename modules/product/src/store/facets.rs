@@ -24,8 +24,7 @@ pub struct FacetRow {
 /// Counts categories, vendors, types and tags, the commonest first, and finds the range of prices.
 pub async fn count(conn: &mut AsyncPgConnection, selection: &Selection) -> QueryResult<Vec<FacetRow>> {
     let mut binds = Binds::default();
-    let search = selection.search.as_ref().map(|search| format!("p.search @@ ({}) AND ", search.tsquery(&mut binds)));
-    let condition = selection.condition(&mut binds);
+    let source = selection.source(&mut binds);
     let facet = |name: &str, value: &str, from: &str| {
         format!(
             "(SELECT '{name}' AS facet, {value} AS value, count(*) AS count FROM {from} WHERE {value} <> '' \
@@ -35,12 +34,11 @@ pub async fn count(conn: &mut AsyncPgConnection, selection: &Selection) -> Query
     let statement = format!(
         "WITH hits AS MATERIALIZED ( \
             SELECT p.category_id, p.vendor, p.product_type, p.tags, p.price_min_minor, p.price_max_minor \
-            FROM products p WHERE {}{condition}) \
+            FROM {source}) \
          {} UNION ALL {} UNION ALL {} UNION ALL {} \
          UNION ALL SELECT 'matches', '', count(*) FROM hits \
          UNION ALL SELECT 'price_min', '', min(price_min_minor) FROM hits \
          UNION ALL SELECT 'price_max', '', max(price_max_minor) FROM hits",
-        search.unwrap_or_default(),
         facet("category", "c.slug", "hits JOIN categories c ON c.id = hits.category_id"),
         facet("vendor", "vendor", "hits"),
         facet("product_type", "product_type", "hits"),

@@ -2,11 +2,12 @@
 //!
 //! By relevance the newest matches are judged first, [`WINDOW`] of them, and when a reader is through
 //! with those, the next newest. A word that a large part of the catalogue has says little about any of
-//! them, and judging all at once would cost more the less it tells.
+//! them, and judging all at once would cost more the less it tells. To find more than these would cost
+//! more the more products there are.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Float, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Float, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
@@ -17,7 +18,7 @@ use super::rows::{WithVariants, columns_with_variants};
 use super::selection::{Bind, Binds, Search, Selection};
 
 /// How many matches of a search are judged together.
-const WINDOW: i64 = 1_000;
+const WINDOW: i64 = 100;
 
 /// A page of the usual length, and one more. The number is a part of the statement's text, since it decides on the
 /// plan; statements are kept for this one only.
@@ -44,21 +45,12 @@ pub struct After {
 /// What a list is ordered by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Key {
-    /// How well it fits, among the matches that are older than the edge.
-    Rank(f32, Option<Edge>),
+    /// How well it fits, among the matches below a place in the order in which products came.
+    Rank(f32, Option<i64>),
     CreatedAt(DateTime<Utc>),
     Price(i64),
     /// In small letters.
     Title(String),
-}
-
-/// The oldest product of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, QueryableByName)]
-pub struct Edge {
-    #[diesel(sql_type = Timestamptz)]
-    pub created_at: DateTime<Utc>,
-    #[diesel(sql_type = SqlUuid)]
-    pub id: Uuid,
 }
 
 /// A product and its place in a list.
@@ -82,7 +74,7 @@ struct Row {
 }
 
 impl Row {
-    fn listed(self, order: Order, edge: Option<Edge>) -> Listed {
+    fn listed(self, order: Order, edge: Option<i64>) -> Listed {
         let key = match order {
             Order::Relevance => Key::Rank(self.rank, edge),
             Order::Newest => Key::CreatedAt(self.whole.product.created_at),
@@ -105,9 +97,7 @@ pub async fn page(
         return by_relevance(conn, selection, search, after, limit).await;
     }
     let mut binds = Binds::default();
-    let found = selection.search.as_ref().map(|search| format!("p.search @@ ({}) AND ", search.tsquery(&mut binds)));
-    let condition = selection.condition(&mut binds);
-    let source = format!("products p WHERE {}{condition}", found.unwrap_or_default());
+    let source = selection.source(&mut binds);
     let statement = statement(&source, order, after, limit, binds);
     let rows: Vec<Row> = if order == Order::Newest && limit == USUAL && selection.has_one_plan() {
         prepared(statement).load(conn).await?
@@ -134,7 +124,12 @@ async fn by_relevance(
         let mut binds = Binds::default();
         let source = judged(selection, search, edge, &mut binds);
         let left = limit.saturating_sub(found.len());
-        let rows: Vec<Row> = statement(&source, Order::Relevance, after, left, binds).load(conn).await?;
+        let statement = statement(&source, Order::Relevance, after, left, binds);
+        let rows: Vec<Row> = if left == USUAL && selection.is_the_shop() {
+            prepared(statement).load(conn).await?
+        } else {
+            statement.load(conn).await?
+        };
         // What was judged is unknown when all of it lies before the place.
         let full = rows.as_slice().first().map_or(after.is_some(), |row| row.judged >= WINDOW);
         found.extend(rows.into_iter().map(|row| row.listed(Order::Relevance, edge)));
@@ -182,41 +177,46 @@ fn statement(
     ))
 }
 
-/// The matches of the window below the edge, the newest first.
-fn window(selection: &Selection, search: &Search, edge: Option<Edge>, binds: &mut Binds) -> String {
+/// The newest matches below the edge with their place and rank, as many as are judged together.
+fn window(selection: &Selection, search: &Search, edge: Option<i64>, binds: &mut Binds) -> String {
     let tsquery = search.tsquery(binds);
+    let edge = edge.map(|edge| binds.add(Bind::Number(edge)));
+    if selection.is_the_shop() {
+        return format!("newest_matches({tsquery}, {}, {WINDOW})", edge.as_deref().unwrap_or("NULL"));
+    }
     let condition = selection.condition(binds);
-    let older = edge.map(|edge| {
-        let (at, id) = (binds.add(Bind::Time(edge.created_at)), binds.add(Bind::Uuid(edge.id)));
-        format!(" AND (p.created_at, p.id) < ({at}, {id})")
-    });
+    let older = edge.map(|edge| format!(" AND w.place < {edge}")).unwrap_or_default();
     format!(
-        "products p WHERE p.search @@ ({tsquery}) AND {condition}{} ORDER BY p.created_at DESC, p.id DESC",
-        older.unwrap_or_default()
+        "(SELECT m.product_id, m.place, ts_rank(m.search, {tsquery}) AS rank \
+          FROM (SELECT w.product_id, w.place, w.search \
+                FROM product_words w JOIN products p ON p.id = w.product_id \
+                WHERE w.search @@ ({tsquery}) AND {condition}{older} ORDER BY w.place DESC LIMIT {WINDOW}) m)"
     )
 }
 
-/// The same with their rank.
-fn judged(selection: &Selection, search: &Search, edge: Option<Edge>, binds: &mut Binds) -> String {
-    let tsquery = search.tsquery(binds);
+/// The same as what a page is taken from.
+fn judged(selection: &Selection, search: &Search, edge: Option<i64>, binds: &mut Binds) -> String {
     let window = window(selection, search, edge, binds);
-    format!(
-        "(SELECT m.id, ts_rank(m.search, {tsquery}) AS rank, count(*) OVER () AS judged \
-          FROM (SELECT p.id, p.search FROM {window} LIMIT {WINDOW}) m) p WHERE true"
-    )
+    format!("(SELECT m.product_id AS id, m.rank, count(*) OVER () AS judged FROM {window} m) p WHERE true")
 }
 
-/// The last of a window; `None` when there are fewer matches than it could hold.
+/// The place of the oldest in a window; `None` when there are fewer matches than it could hold.
 async fn oldest_judged(
     conn: &mut AsyncPgConnection,
     selection: &Selection,
     search: &Search,
-    edge: Option<Edge>,
-) -> QueryResult<Option<Edge>> {
+    edge: Option<i64>,
+) -> QueryResult<Option<i64>> {
+    #[derive(QueryableByName)]
+    struct Oldest {
+        #[diesel(sql_type = BigInt)]
+        place: i64,
+    }
     let mut binds = Binds::default();
     let window = window(selection, search, edge, &mut binds);
-    let last = WINDOW - 1;
-    binds.apply(format!("SELECT p.created_at, p.id FROM {window} OFFSET {last} LIMIT 1")).single(conn).await.optional()
+    let statement = format!("SELECT min(m.place) AS place FROM {window} m HAVING count(*) = {WINDOW}");
+    let oldest: Option<Oldest> = binds.apply(statement).single(conn).await.optional()?;
+    Ok(oldest.map(|oldest| oldest.place))
 }
 
 /// The condition of being after a place.

@@ -130,16 +130,35 @@ fn quoted(word: &str) -> String {
 impl Selection {
     /// Whether an index has just these products in the order of their age, whatever the values are.
     pub fn has_one_plan(&self) -> bool {
-        let Self { status, search, categories, vendor, product_type, tags, min_price, max_price, in_stock } = self;
+        self.search.is_none() && self.equalities().is_some_and(|equal| equal <= 1)
+    }
+
+    /// Whether it is what everybody sees, without a filter. What is searched for does not matter.
+    pub fn is_the_shop(&self) -> bool {
+        self.equalities() == Some(0)
+    }
+
+    /// How many columns of active products must have just one value; `None` if there is any other filter.
+    fn equalities(&self) -> Option<usize> {
+        let Self { status, search: _, categories, vendor, product_type, tags, min_price, max_price, in_stock } = self;
         let category = categories.as_ref().is_some_and(|ids| ids.len() == 1);
-        let equal = [category, vendor.is_some(), product_type.is_some()].into_iter().filter(|is| *is).count();
-        let others = search.is_some()
-            || categories.is_some() && !category
+        let others = categories.is_some() && !category
             || !tags.is_empty()
             || min_price.is_some()
             || max_price.is_some()
             || in_stock.is_some();
-        *status == Some(Status::Active) && equal <= 1 && !others
+        let equal = [category, vendor.is_some(), product_type.is_some()].into_iter().filter(|is| *is).count();
+        (*status == Some(Status::Active) && !others).then_some(equal)
+    }
+
+    /// The products as `p` for a `FROM`, with the condition at its end.
+    pub fn source(&self, binds: &mut Binds) -> String {
+        let Some(search) = &self.search else { return format!("products p WHERE {}", self.condition(binds)) };
+        let tsquery = search.tsquery(binds);
+        let condition = self.condition(binds);
+        format!(
+            "products p JOIN product_words w ON w.product_id = p.id WHERE w.search @@ ({tsquery}) AND {condition}"
+        )
     }
 
     /// The condition on `products p`, without the search.

@@ -124,4 +124,52 @@ async fn a_common_word_is_found_to_the_last() {
     assert_eq!(found.len(), 2_345);
     assert_eq!(found.iter().collect::<std::collections::HashSet<_>>().len(), 2_345);
     assert_eq!(shop.all_titles("q=mugg", 100).await.len(), 2_345, "corrected, too");
+    // A word of one product in seven hundred, of the newest only, of the oldest only, with a filter.
+    assert_eq!(shop.all_titles("q=mug+700", 90).await, ["Mug 700"]);
+    assert_eq!(shop.all_titles("q=mug+2345", 90).await, ["Mug 2345"]);
+    assert_eq!(shop.all_titles("q=mug+1", 90).await.len(), 1_000 + 100 + 10 + 1, "those that begin with it");
+    assert_eq!(shop.all_titles("q=mug&max_price=0", 90).await.len(), 2_345);
+    assert_eq!(shop.all_titles("q=mug&min_price=1", 90).await.len(), 0);
+}
+
+/// Words are had from the newest on as long as that is likely to find enough, and by an index after that.
+#[tokio::test]
+async fn the_newest_matches_are_found_whatever_part_of_the_catalogue_they_are() {
+    let shop = Shop::open().await;
+    // Every product is of some use, every tenth, every hundredth, and so on; the last ten thousand times in a row.
+    shop.run(
+        "INSERT INTO products (id, handle, title, status) \
+         SELECT uuid_v7(), 'p' || i, concat_ws(' ', 'all', CASE WHEN i % 10 = 0 THEN 'ten' END, \
+                CASE WHEN i % 100 = 0 THEN 'hundred' END, CASE WHEN i % 400 = 0 THEN 'fourhundred' END, \
+                CASE WHEN i < 8000 THEN 'old' END, CASE WHEN i BETWEEN 8990 AND 9002 THEN 'edge' END), \
+                CASE WHEN i % 3 = 0 THEN 'draft' ELSE 'active' END FROM generate_series(1, 10000) i",
+    )
+    .await;
+    let wrong = "SELECT concat_ws(' ', word, below, most) \
+         FROM unnest(ARRAY['all', 'ten', 'hundred', 'fourhundred', 'old', 'edge', 'none', 'ten & old', 'ten & edge']) word, \
+              unnest(ARRAY[NULL, 9500, 8000, 2, -5]::bigint[]) below, unnest(ARRAY[1, 7, 100, 20000]) most, \
+              to_tsquery('simple', word) q \
+         WHERE ARRAY(SELECT place FROM newest_matches(q, below, most) ORDER BY place DESC) \
+               <> ARRAY(SELECT place FROM product_words WHERE search @@ q AND status = 'active' \
+                        AND (place < below OR below IS NULL) ORDER BY place DESC LIMIT most)";
+    assert_eq!(shop.texts(wrong).await, Vec::<String>::new());
+    shop.run("ANALYZE product_words").await;
+    assert_eq!(shop.texts(wrong).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn words_are_kept_as_the_product_is() {
+    let shop = filled().await;
+    let words = "SELECT count(*)::text FROM product_words w JOIN products p ON p.id = w.product_id \
+                 WHERE w.status = p.status AND w.search = product_search(p.title, p.vendor, p.product_type, p.tags, \
+                                                                        p.skus, p.handle, p.description)";
+    assert_eq!(shop.texts(words).await, ["5"]);
+    shop.run("UPDATE products SET status = 'draft', description = 'Of <i>velvet</i>.' WHERE handle = 'blue-shirt'").await;
+    assert_eq!(shop.texts(words).await, ["5"]);
+    assert_eq!(shop.titles("q=velvet").await, Vec::<String>::new());
+    shop.run("UPDATE products SET status = 'active', price_max_minor = price_max_minor + 1").await;
+    assert_eq!(shop.titles("q=velvet").await, ["Blue Shirt"]);
+    shop.run("WITH s AS (DELETE FROM stock_levels), v AS (DELETE FROM variants) SELECT").await;
+    shop.run("DELETE FROM products WHERE handle = 'blue-shirt'").await;
+    assert_eq!(shop.texts("SELECT count(*)::text FROM product_words").await, ["4"]);
 }

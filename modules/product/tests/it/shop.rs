@@ -118,6 +118,13 @@ impl Shop {
         owner.batch_execute(&format!("SET search_path = products, public; {statements}")).await.unwrap();
     }
 
+    /// The rows of a query with one text column.
+    pub async fn texts(&self, query: &str) -> Vec<String> {
+        let owner = self.base.owner().await;
+        owner.batch_execute("SET search_path = products, public").await.unwrap();
+        owner.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
     /// The rules that the books break, with their subjects.
     pub async fn findings(&self) -> Vec<(String, String)> {
         let report = self.module.verify().await.unwrap();

@@ -1,0 +1,153 @@
+-- The words of the products in a table beside them. A search reads many rows to find a few, and those of
+-- `products` are wide.
+
+SET LOCAL search_path = products, public;
+
+-- As before in one pass: `translate` looks for each letter in the whole list.
+CREATE OR REPLACE FUNCTION plain_words(html text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT regexp_replace(html, '<[^>]*>|&#?[a-zA-Z0-9]+;|[!-/:-@[-`{-~]', ' ', 'g')
+$$;
+
+-- As before, each text made plain once.
+CREATE OR REPLACE FUNCTION product_search(
+    title text, vendor text, product_type text, tags text[], skus text, handle text, description text
+) RETURNS tsvector LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    a text := products.plain_words(title);
+    b text := products.plain_words(vendor || ' ' || product_type || ' ' || array_to_string(tags, ' '));
+    c text := left(products.plain_words(description), 8000)
+              || ' ' || left(products.plain_words(handle || ' ' || skus), 40000);
+BEGIN
+    RETURN setweight(to_tsvector('pg_catalog.english', a) || to_tsvector('pg_catalog.simple', a), 'A')
+        || setweight(to_tsvector('pg_catalog.english', b) || to_tsvector('pg_catalog.simple', b), 'B')
+        || strip(to_tsvector('pg_catalog.english', c));
+END
+$$;
+
+CREATE TABLE product_words (
+    product_id uuid PRIMARY KEY,
+    -- The order in which products came: the newest has the highest.
+    place      bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT product_words_place_key UNIQUE,
+    status     text NOT NULL,
+    search     tsvector NOT NULL
+);
+INSERT INTO product_words (product_id, status, search)
+SELECT id, status, search FROM products ORDER BY created_at, id;
+-- What is not merged yet is read whole by every search, so it stays short.
+CREATE INDEX product_words_search ON product_words USING gin (search) WITH (gin_pending_list_limit = 1024);
+ANALYZE product_words;
+
+DROP TRIGGER products_inserted ON products;
+DROP TRIGGER products_updated ON products;
+DROP FUNCTION learn_words();
+ALTER TABLE products DROP COLUMN search;
+
+-- Keeps the words of what was written, and adds those of titles and the like to the vocabulary.
+CREATE FUNCTION keep_words() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO product_words (product_id, status, search)
+        SELECT n.id, n.status,
+               product_search(n.title, n.vendor, n.product_type, n.tags, n.skus, n.handle, n.description)
+        FROM written n;
+    ELSE
+        UPDATE product_words w
+        SET status = n.status,
+            search = product_search(n.title, n.vendor, n.product_type, n.tags, n.skus, n.handle, n.description)
+        FROM written n JOIN replaced o USING (id)
+        WHERE w.product_id = n.id
+          AND (n.status, n.title, n.vendor, n.product_type, n.tags, n.skus, n.handle, n.description)
+              IS DISTINCT FROM (o.status, o.title, o.vendor, o.product_type, o.tags, o.skus, o.handle, o.description);
+        -- Most updates are of something else.
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    INSERT INTO search_words (word)
+    SELECT w.word
+    FROM (SELECT DISTINCT unnest(tsvector_to_array(to_tsvector('pg_catalog.simple', plain_words(
+              n.title || ' ' || n.vendor || ' ' || n.product_type || ' ' || array_to_string(n.tags, ' ')))))
+          FROM written n) w (word)
+    WHERE length(w.word) BETWEEN 3 AND 40 AND w.word !~ '^[0-9]+$'
+      AND NOT EXISTS (SELECT FROM search_words k WHERE k.word = w.word);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER products_inserted AFTER INSERT ON products
+    REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION keep_words();
+CREATE TRIGGER products_updated AFTER UPDATE ON products
+    REFERENCING OLD TABLE AS replaced NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION keep_words();
+
+CREATE FUNCTION forget_words() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM product_words w USING gone g WHERE w.product_id = g.id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER products_deleted AFTER DELETE ON products
+    REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION forget_words();
+
+-- The best that the index of the words does, within a range of places.
+CREATE FUNCTION rare_matches(query tsquery, lower bigint, upper bigint, most bigint)
+RETURNS TABLE (product_id uuid, place bigint, rank real)
+-- Which indexes serve depends on how long the range is.
+LANGUAGE plpgsql STABLE ROWS 100 SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+    RETURN QUERY
+    SELECT m.product_id, m.place, ts_rank(m.search, query)
+    FROM (SELECT w.product_id, w.place, w.search FROM product_words w
+          WHERE w.search @@ query AND w.status = 'active' AND w.place >= lower AND w.place < upper
+          -- Not in the order of an index, which would be read to its end for a word that no product has.
+          ORDER BY w.place + 0 DESC LIMIT most) m;
+END
+$$;
+
+-- The newest matches among active products, below a place if one is given. By the newest thousand products it judges
+-- how far to look, and how: a common word is found on the way from the newest on, a rare one by the index of the words.
+-- Either alone would take the longer the more products there are.
+CREATE FUNCTION newest_matches(query tsquery, below bigint, most integer)
+RETURNS TABLE (product_id uuid, place bigint, rank real)
+LANGUAGE plpgsql STABLE ROWS 100 AS $$
+DECLARE
+    -- Below this nothing has been looked at, and so much is missing.
+    upper   bigint := coalesce(below, 9223372036854775807);
+    missing bigint := most;
+    lowest  bigint;
+    got     bigint;
+    -- So many places are looked at next.
+    ahead   bigint;
+BEGIN
+    RETURN QUERY
+    SELECT m.product_id, m.place, ts_rank(m.search, query)
+    FROM (SELECT w.product_id, w.place, w.status, w.search FROM product_words w
+          WHERE w.place < upper ORDER BY w.place DESC LIMIT 1000) m
+    WHERE m.search @@ query AND m.status = 'active' LIMIT missing;
+    GET DIAGNOSTICS got = ROW_COUNT;
+    missing := missing - got;
+    IF missing = 0 THEN
+        RETURN;
+    END IF;
+    upper := (SELECT w.place FROM product_words w WHERE w.place < upper ORDER BY w.place DESC OFFSET 999 LIMIT 1);
+    lowest := (SELECT min(w.place) FROM product_words w);
+    -- What is missing should be within half of this.
+    ahead := CASE WHEN got = 0 THEN upper - lowest ELSE 2 * 1000 * missing / got END;
+    -- The index gives got / 1000 of all that are left, which lie scattered: each takes as long as ten in their order.
+    IF ahead < 2 * 10 * got * (upper - lowest) / 1000 THEN
+        RETURN QUERY
+        SELECT m.product_id, m.place, ts_rank(m.search, query)
+        FROM (SELECT w.product_id, w.place, w.status, w.search FROM product_words w
+              WHERE w.place < upper AND w.place >= upper - ahead ORDER BY w.place DESC LIMIT 1000000) m
+        WHERE m.search @@ query AND m.status = 'active' LIMIT missing;
+        GET DIAGNOSTICS got = ROW_COUNT;
+        missing := missing - got;
+        upper := upper - ahead;
+    END IF;
+    WHILE missing > 0 AND upper > lowest LOOP
+        RETURN QUERY SELECT * FROM rare_matches(query, upper - ahead, upper, missing);
+        GET DIAGNOSTICS got = ROW_COUNT;
+        missing := missing - got;
+        upper := upper - ahead;
+        ahead := 10 * ahead;
+    END LOOP;
+END
+$$;
