@@ -2,6 +2,19 @@ SET LOCAL search_path = products, public;
 
 DROP FUNCTION newest_matches(tsquery, bigint, integer);
 DROP FUNCTION rare_matches(tsquery, bigint, bigint, bigint);
+CREATE OR REPLACE FUNCTION near_words(typed text[]) RETURNS TABLE (typed_word text, word text)
+LANGUAGE sql STABLE SET pg_trgm.similarity_threshold = 0.15 AS $$
+    SELECT t.typed_word, near.word
+    FROM unnest(typed) AS t (typed_word),
+         LATERAL (
+             SELECT DISTINCT w.word, similarity(w.word, t.typed_word) AS alike
+             FROM search_words w
+             WHERE w.word % t.typed_word
+               AND length(w.word) BETWEEN length(t.typed_word) - 3 AND length(t.typed_word) + 3
+             ORDER BY alike DESC
+             LIMIT 200
+         ) AS near
+$$;
 DROP TRIGGER products_deleted ON products;
 DROP TRIGGER products_updated ON products;
 DROP TRIGGER products_inserted ON products;

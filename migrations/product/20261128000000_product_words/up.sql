@@ -91,25 +91,25 @@ CREATE TRIGGER products_deleted AFTER DELETE ON products
 CREATE FUNCTION rare_matches(query tsquery, lower bigint, upper bigint, most bigint)
 RETURNS TABLE (product_id uuid, place bigint, rank real)
 -- Which indexes serve depends on how long the range is.
-LANGUAGE plpgsql STABLE ROWS 100 SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql STABLE ROWS 60 SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     RETURN QUERY
     SELECT m.product_id, m.place, ts_rank(m.search, query)
-    FROM (SELECT w.product_id, w.place, w.search FROM product_words w
+    FROM (SELECT w.product_id, w.place, w.search FROM products.product_words w
           WHERE w.search @@ query AND w.status = 'active' AND w.place >= lower AND w.place < upper
           -- Not in the order of an index, which would be read to its end for a word that no product has.
           ORDER BY w.place + 0 DESC LIMIT most) m;
 END
 $$;
 
--- The newest matches among active products, below a place if one is given. By the newest thousand products it judges
--- how far to look, and how: a common word is found on the way from the newest on, a rare one by the index of the words.
+-- The newest matches among active products, below a place if one is given. By the newest 500 products it judges how
+-- far to look, and how: a common word is found on the way from the newest on, a rare one by the index of the words.
 -- Either alone would take the longer the more products there are.
 CREATE FUNCTION newest_matches(query tsquery, below bigint, most integer)
 RETURNS TABLE (product_id uuid, place bigint, rank real)
-LANGUAGE plpgsql STABLE ROWS 100 AS $$
+LANGUAGE plpgsql STABLE ROWS 60 AS $$
 DECLARE
-    -- Below this nothing has been looked at, and so much is missing.
+    -- Below this nothing has been found yet, and so much is missing.
     upper   bigint := coalesce(below, 9223372036854775807);
     missing bigint := most;
     lowest  bigint;
@@ -119,23 +119,28 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT m.product_id, m.place, ts_rank(m.search, query)
-    FROM (SELECT w.product_id, w.place, w.status, w.search FROM product_words w
-          WHERE w.place < upper ORDER BY w.place DESC LIMIT 1000) m
+    FROM (SELECT w.product_id, w.place, w.status, w.search FROM products.product_words w
+          WHERE w.place < upper ORDER BY w.place DESC LIMIT 500) m
     WHERE m.search @@ query AND m.status = 'active' LIMIT missing;
     GET DIAGNOSTICS got = ROW_COUNT;
+    IF got = 0 THEN
+        RETURN QUERY SELECT * FROM products.rare_matches(query, 0, upper, missing);
+        RETURN;
+    END IF;
     missing := missing - got;
     IF missing = 0 THEN
         RETURN;
     END IF;
-    upper := (SELECT w.place FROM product_words w WHERE w.place < upper ORDER BY w.place DESC OFFSET 999 LIMIT 1);
-    lowest := (SELECT min(w.place) FROM product_words w);
+    upper := (SELECT w.place FROM products.product_words w
+              WHERE w.place < upper ORDER BY w.place DESC OFFSET 499 LIMIT 1);
+    lowest := (SELECT min(w.place) FROM products.product_words w);
     -- What is missing should be within half of this.
-    ahead := CASE WHEN got = 0 THEN upper - lowest ELSE 2 * 1000 * missing / got END;
-    -- The index gives got / 1000 of all that are left, which lie scattered: each takes as long as ten in their order.
-    IF ahead < 2 * 10 * got * (upper - lowest) / 1000 THEN
+    ahead := 2 * 500 * missing / got;
+    -- The index gives got / 500 of all that are left, which lie scattered: each takes as long as ten in their order.
+    IF ahead < 2 * 10 * got * (upper - lowest) / 500 THEN
         RETURN QUERY
         SELECT m.product_id, m.place, ts_rank(m.search, query)
-        FROM (SELECT w.product_id, w.place, w.status, w.search FROM product_words w
+        FROM (SELECT w.product_id, w.place, w.status, w.search FROM products.product_words w
               WHERE w.place < upper AND w.place >= upper - ahead ORDER BY w.place DESC LIMIT 1000000) m
         WHERE m.search @@ query AND m.status = 'active' LIMIT missing;
         GET DIAGNOSTICS got = ROW_COUNT;
@@ -143,11 +148,29 @@ BEGIN
         upper := upper - ahead;
     END IF;
     WHILE missing > 0 AND upper > lowest LOOP
-        RETURN QUERY SELECT * FROM rare_matches(query, upper - ahead, upper, missing);
+        RETURN QUERY SELECT * FROM products.rare_matches(query, upper - ahead, upper, missing);
         GET DIAGNOSTICS got = ROW_COUNT;
         missing := missing - got;
         upper := upper - ahead;
         ahead := 10 * ahead;
     END LOOP;
+END
+$$;
+
+-- As before, planned once for each connection.
+CREATE OR REPLACE FUNCTION near_words(typed text[]) RETURNS TABLE (typed_word text, word text)
+LANGUAGE plpgsql STABLE SET pg_trgm.similarity_threshold = 0.15 AS $$
+BEGIN
+    RETURN QUERY
+    SELECT t.word, near.word
+    FROM unnest(typed) AS t (word),
+         LATERAL (
+             SELECT DISTINCT w.word, similarity(w.word, t.word) AS alike
+             FROM search_words w
+             WHERE w.word % t.word
+               AND length(w.word) BETWEEN length(t.word) - 3 AND length(t.word) + 3
+             ORDER BY alike DESC
+             LIMIT 200
+         ) AS near;
 END
 $$;

@@ -73,7 +73,7 @@ pub struct ProductQuery {
     #[param(inline)]
     pub status: Option<Status>,
     /// `relevance` is for searches, and then the default; without one it is `-created_at`. Of very many
-    /// matches the best of the newest hundred come first, then those of the next.
+    /// matches the best of the newest sixty come first, then those of the next.
     #[param(inline)]
     pub sort: Option<Sort>,
     /// Adds `facets`: what the products have in common, with counts.

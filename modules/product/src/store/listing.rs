@@ -18,7 +18,7 @@ use super::rows::{WithVariants, columns_with_variants};
 use super::selection::{Bind, Binds, Search, Selection};
 
 /// How many matches of a search are judged together.
-const WINDOW: i64 = 100;
+const WINDOW: i64 = 60;
 
 /// A page of the usual length, and one more. The number is a part of the statement's text, since it decides on the
 /// plan; statements are kept for this one only.

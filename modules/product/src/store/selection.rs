@@ -156,9 +156,7 @@ impl Selection {
         let Some(search) = &self.search else { return format!("products p WHERE {}", self.condition(binds)) };
         let tsquery = search.tsquery(binds);
         let condition = self.condition(binds);
-        format!(
-            "products p JOIN product_words w ON w.product_id = p.id WHERE w.search @@ ({tsquery}) AND {condition}"
-        )
+        format!("products p JOIN product_words w ON w.product_id = p.id WHERE w.search @@ ({tsquery}) AND {condition}")
     }
 
     /// The condition on `products p`, without the search.

@@ -164,7 +164,8 @@ async fn words_are_kept_as_the_product_is() {
                  WHERE w.status = p.status AND w.search = product_search(p.title, p.vendor, p.product_type, p.tags, \
                                                                         p.skus, p.handle, p.description)";
     assert_eq!(shop.texts(words).await, ["5"]);
-    shop.run("UPDATE products SET status = 'draft', description = 'Of <i>velvet</i>.' WHERE handle = 'blue-shirt'").await;
+    shop.run("UPDATE products SET status = 'draft', description = 'Of <i>velvet</i>.' WHERE handle = 'blue-shirt'")
+        .await;
     assert_eq!(shop.texts(words).await, ["5"]);
     assert_eq!(shop.titles("q=velvet").await, Vec::<String>::new());
     shop.run("UPDATE products SET status = 'active', price_max_minor = price_max_minor + 1").await;

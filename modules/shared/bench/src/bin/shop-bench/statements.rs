@@ -50,9 +50,8 @@ pub fn search(whole: &str, begun: &str) -> String {
     format!(
         "SELECT {PRODUCT}, {VARIANTS}, page.rank, page.judged, lower(p.title) AS title_key \
          FROM (SELECT p.id, p.rank, p.judged FROM \
-            (SELECT m.id, ts_rank(m.search, {words}) AS rank, count(*) OVER () AS judged \
-                FROM (SELECT p.id, p.search FROM products.products p WHERE p.search @@ ({words}) \
-                    AND p.status = 'active' ORDER BY p.created_at DESC, p.id DESC LIMIT 1000) m) p \
+            (SELECT m.product_id AS id, m.rank, count(*) OVER () AS judged \
+                FROM products.newest_matches({words}, NULL, 60) m) p \
             WHERE true ORDER BY p.rank DESC, p.id DESC LIMIT 21) page \
          JOIN products.products p ON p.id = page.id LEFT JOIN products.categories c ON c.id = p.category_id \
          ORDER BY page.rank DESC, p.id DESC"
