@@ -3,6 +3,9 @@
 
 SET LOCAL search_path = products, public;
 
+-- Whoever writes waits until the words are filled in and kept, some seconds for each hundred thousand products.
+LOCK TABLE products IN EXCLUSIVE MODE;
+
 -- As before in one pass: `translate` looks for each letter in the whole list.
 CREATE OR REPLACE FUNCTION plain_words(html text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT regexp_replace(html, '<[^>]*>|&#?[a-zA-Z0-9]+;|[!-/:-@[-`{-~]', ' ', 'g')
@@ -87,7 +90,7 @@ $$;
 CREATE TRIGGER products_deleted AFTER DELETE ON products
     REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION forget_words();
 
--- The best that the index of the words does, within a range of places.
+-- The newest matches within a range of places, by the index of the words.
 CREATE FUNCTION rare_matches(query tsquery, lower bigint, upper bigint, most bigint)
 RETURNS TABLE (product_id uuid, place bigint, rank real)
 -- Which indexes serve depends on how long the range is.

@@ -2,8 +2,7 @@
 //!
 //! By relevance the newest matches are judged first, [`WINDOW`] of them, and when a reader is through
 //! with those, the next newest. A word that a large part of the catalogue has says little about any of
-//! them, and judging all at once would cost more the less it tells. To find more than these would cost
-//! more the more products there are.
+//! them, and finding and judging all at once would cost more the less it tells.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
