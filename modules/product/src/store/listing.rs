@@ -185,11 +185,13 @@ fn window(selection: &Selection, search: &Search, edge: Option<i64>, binds: &mut
     }
     let condition = selection.condition(binds);
     let older = edge.map(|edge| format!(" AND w.place < {edge}")).unwrap_or_default();
+    // Planned for more than are taken: for a few the planner would go through all products in their order, also when
+    // hardly any has the words.
     format!(
-        "(SELECT m.product_id, m.place, ts_rank(m.search, {tsquery}) AS rank \
-          FROM (SELECT w.product_id, w.place, w.search \
-                FROM product_words w JOIN products p ON p.id = w.product_id \
-                WHERE w.search @@ ({tsquery}) AND {condition}{older} ORDER BY w.place DESC LIMIT {WINDOW}) m)"
+        "(WITH m AS MATERIALIZED (SELECT w.product_id, w.place, w.search \
+            FROM product_words w JOIN products p ON p.id = w.product_id \
+            WHERE w.search @@ ({tsquery}) AND {condition}{older} ORDER BY w.place DESC LIMIT 1000) \
+          SELECT m.product_id, m.place, ts_rank(m.search, {tsquery}) AS rank FROM m LIMIT {WINDOW})"
     )
 }
 

@@ -74,8 +74,9 @@ pub async fn fill_up(client: &Client) -> Result<(), String> {
 /// What PostgreSQL would do by itself in the next minutes. Tables that are all but empty are left out: to know that
 /// they are is to read them from end to end, also when they have grown.
 pub async fn settle(client: &Client) -> Result<(), String> {
-    let tables = ["products.products", "products.variants", "products.stock_levels", "products.search_words"];
-    let statement = format!("VACUUM ANALYZE {}, reference.stock; CHECKPOINT", tables.join(", "));
+    let tables = ["products", "product_words", "variants", "stock_levels", "search_words"];
+    let tables = tables.map(|table| format!("products.{table}")).join(", ");
+    let statement = format!("VACUUM ANALYZE {tables}, reference.stock; CHECKPOINT");
     for part in statement.split("; ") {
         client.batch_execute(part).await.map_err(|error| error.to_string())?;
     }
