@@ -105,9 +105,10 @@ BEGIN
 END
 $$;
 
--- The newest matches among active products, below a place if one is given. By the newest 500 products it judges how
--- far to look, and how: a common word is found on the way from the newest on, a rare one by the index of the words.
--- Either alone would take the longer the more products there are.
+-- The newest matches among active products, below a place if one is given: so many, and in a shop of up to 5,000
+-- products a thousand. In a larger one it judges by the newest 500 products how far to look, and how: a common word is
+-- found on the way from the newest on, a rare one by the index of the words. Either alone would take the longer the more
+-- products there are.
 CREATE FUNCTION newest_matches(query tsquery, below bigint, most integer)
 RETURNS TABLE (product_id uuid, place bigint, rank real)
 LANGUAGE plpgsql STABLE ROWS 60 AS $$
@@ -115,11 +116,15 @@ DECLARE
     -- Below this nothing has been found yet, and so much is missing.
     upper   bigint := coalesce(below, 9223372036854775807);
     missing bigint := most;
-    lowest  bigint;
+    lowest  bigint := (SELECT min(w.place) FROM products.product_words w);
     got     bigint;
     -- So many places are looked at next.
     ahead   bigint;
 BEGIN
+    IF (SELECT max(w.place) FROM products.product_words w) - lowest < 5000 THEN
+        RETURN QUERY SELECT * FROM products.rare_matches(query, 0, upper, greatest(missing, 1000));
+        RETURN;
+    END IF;
     RETURN QUERY
     SELECT m.product_id, m.place, ts_rank(m.search, query)
     FROM (SELECT w.product_id, w.place, w.status, w.search FROM products.product_words w
@@ -136,7 +141,6 @@ BEGIN
     END IF;
     upper := (SELECT w.place FROM products.product_words w
               WHERE w.place < upper ORDER BY w.place DESC OFFSET 499 LIMIT 1);
-    lowest := (SELECT min(w.place) FROM products.product_words w);
     -- What is missing should be within half of this.
     ahead := 2 * 500 * missing / got;
     -- The index gives got / 500 of all that are left, which lie scattered: each takes as long as ten in their order.

@@ -73,7 +73,8 @@ pub struct ProductQuery {
     #[param(inline)]
     pub status: Option<Status>,
     /// `relevance` is for searches, and then the default; without one it is `-created_at`. Of very many
-    /// matches the best of the newest sixty come first, then those of the next.
+    /// matches the best of the newest thousand come first, then those of the next. In a shop of more than
+    /// 5,000 products it is sixty at a time, unless there is a filter.
     #[param(inline)]
     pub sort: Option<Sort>,
     /// Adds `facets`: what the products have in common, with counts.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::rows::{WithVariants, columns_with_variants};
 use super::selection::{Bind, Binds, Search, Selection};
 
-/// How many matches of a search are judged together.
+/// How many matches of a search are judged together, at least. In a small shop and with a filter it is a thousand.
 const WINDOW: i64 = 60;
 
 /// A page of the usual length, and one more. The number is a part of the statement's text, since it decides on the
@@ -185,13 +185,13 @@ fn window(selection: &Selection, search: &Search, edge: Option<i64>, binds: &mut
     }
     let condition = selection.condition(binds);
     let older = edge.map(|edge| format!(" AND w.place < {edge}")).unwrap_or_default();
-    // Planned for more than are taken: for a few the planner would go through all products in their order, also when
-    // hardly any has the words.
+    // More than without a filter: for a few the planner would go through all products in their order, also when hardly
+    // any has the words.
     format!(
-        "(WITH m AS MATERIALIZED (SELECT w.product_id, w.place, w.search \
-            FROM product_words w JOIN products p ON p.id = w.product_id \
-            WHERE w.search @@ ({tsquery}) AND {condition}{older} ORDER BY w.place DESC LIMIT 1000) \
-          SELECT m.product_id, m.place, ts_rank(m.search, {tsquery}) AS rank FROM m LIMIT {WINDOW})"
+        "(SELECT m.product_id, m.place, ts_rank(m.search, {tsquery}) AS rank \
+          FROM (SELECT w.product_id, w.place, w.search \
+                FROM product_words w JOIN products p ON p.id = w.product_id \
+                WHERE w.search @@ ({tsquery}) AND {condition}{older} ORDER BY w.place DESC LIMIT 1000) m)"
     )
 }
 
@@ -215,7 +215,7 @@ async fn oldest_judged(
     }
     let mut binds = Binds::default();
     let window = window(selection, search, edge, &mut binds);
-    let statement = format!("SELECT min(m.place) AS place FROM {window} m HAVING count(*) = {WINDOW}");
+    let statement = format!("SELECT min(m.place) AS place FROM {window} m HAVING count(*) >= {WINDOW}");
     let oldest: Option<Oldest> = binds.apply(statement).single(conn).await.optional()?;
     Ok(oldest.map(|oldest| oldest.place))
 }

@@ -136,6 +136,16 @@ async fn a_common_word_is_found_to_the_last() {
 #[tokio::test]
 async fn the_newest_matches_are_found_whatever_part_of_the_catalogue_they_are() {
     let shop = Shop::open().await;
+    // One that is the best match of many, and the oldest.
+    shop.run(
+        "INSERT INTO products (id, handle, title, description, status) \
+         SELECT uuid_v7(), 'c' || i, CASE WHEN i = 1 THEN 'Common' ELSE 'Thing' END, 'common', 'active' \
+         FROM generate_series(1, 300) i",
+    )
+    .await;
+    assert_eq!(shop.titles("q=common&limit=1").await, ["Common"]);
+    assert_eq!(shop.titles("q=common&limit=1&max_price=0").await, ["Common"]);
+    shop.run("DELETE FROM products").await;
     // Every product is of some use, every tenth, every hundredth, and so on; the last ten thousand times in a row.
     shop.run(
         "INSERT INTO products (id, handle, title, status) \
@@ -147,7 +157,7 @@ async fn the_newest_matches_are_found_whatever_part_of_the_catalogue_they_are() 
     .await;
     let wrong = "SELECT concat_ws(' ', word, below, most) \
          FROM unnest(ARRAY['all', 'ten', 'hundred', 'fourhundred', 'old', 'edge', 'none', 'ten & old', 'ten & edge']) word, \
-              unnest(ARRAY[NULL, 9500, 8000, 2, -5]::bigint[]) below, unnest(ARRAY[1, 7, 100, 20000]) most, \
+              unnest(ARRAY[NULL, 9800, 8300, 302, -5]::bigint[]) below, unnest(ARRAY[1, 7, 100, 20000]) most, \
               to_tsquery('simple', word) q \
          WHERE ARRAY(SELECT place FROM newest_matches(q, below, most) ORDER BY place DESC) \
                <> ARRAY(SELECT place FROM product_words WHERE search @@ q AND status = 'active' \
