@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 const DURATION_BUCKETS: [f64; 14] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Upper bounds of how many statements a request sends to the database.
+/// Upper bounds of how many statements a request sends to the database, and of its commits.
 const STATEMENT_BUCKETS: [f64; 11] = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 32.0, 64.0];
 
 /// Between two times that what histograms have gathered is added up.
@@ -54,7 +54,8 @@ pub fn record_metrics() -> anyhow::Result<PrometheusHandle> {
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &DURATION_BUCKETS)?
         .set_buckets_for_metric(Matcher::Full("eshopz_events_lag_seconds".to_owned()), &DURATION_BUCKETS)?
-        .set_buckets_for_metric(Matcher::Full("eshopz_http_db_statements".to_owned()), &STATEMENT_BUCKETS)?;
+        .set_buckets_for_metric(Matcher::Full("eshopz_http_db_statements".to_owned()), &STATEMENT_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full("eshopz_http_db_commits".to_owned()), &STATEMENT_BUCKETS)?;
     Ok(builder.install_recorder()?)
 }
 

@@ -19,6 +19,15 @@ struct Notes {
     silent: Mutex<Vec<&'static str>>,
     /// Statements sent to the database.
     statements: AtomicU32,
+    /// What of that the database had to keep.
+    commits: AtomicU32,
+}
+
+/// What a request has asked of the database.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    pub statements: u32,
+    pub commits: u32,
 }
 
 /// The request that the present task works for.
@@ -38,11 +47,12 @@ impl RequestContext {
         NOTES.scope(notes(), CONTEXT.scope(self, future)).await
     }
 
-    /// Runs a request from its beginning to its end; with how many statements it has sent to the database.
-    pub async fn counted<F: Future>(self, future: F) -> (F::Output, u32) {
+    /// Runs a request from its beginning to its end; with what it has asked of the database.
+    pub async fn counted<F: Future>(self, future: F) -> (F::Output, Asked) {
         let notes = Arc::<Notes>::default();
         let output = NOTES.scope(Arc::clone(&notes), CONTEXT.scope(self, future)).await;
-        (output, notes.statements.load(Ordering::Relaxed))
+        let of = |count: &AtomicU32| count.load(Ordering::Relaxed);
+        (output, Asked { statements: of(&notes.statements), commits: of(&notes.commits) })
     }
 }
 
@@ -54,6 +64,11 @@ fn notes() -> Arc<Notes> {
 /// Counts a statement for the current request, if there is one.
 pub(crate) fn count_statement() {
     let _ = NOTES.try_with(|notes| notes.statements.fetch_add(1, Ordering::Relaxed));
+}
+
+/// Counts a commit for the current request, if there is one.
+pub(crate) fn count_commit() {
+    let _ = NOTES.try_with(|notes| notes.commits.fetch_add(1, Ordering::Relaxed));
 }
 
 /// The current request's id; empty outside a request.

@@ -14,7 +14,7 @@ use metrics::Histogram;
 use tracing::Instrument as _;
 use uuid::Builder;
 
-use crate::context::RequestContext;
+use crate::context::{Asked, RequestContext};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -42,7 +42,7 @@ pub async fn request_context(
     };
     let path = req.path().to_owned();
     let span = tracing::info_span!("request", %method, %path, %request_id, trace_id = trace_id(&traceparent));
-    let (response, statements) = context.counted(next.call(req)).instrument(span.clone()).await;
+    let (response, asked) = context.counted(next.call(req)).instrument(span.clone()).await;
     let mut response = response?;
     for (name, text) in [(&REQUEST_ID, &request_id), (&TRACEPARENT, &traceparent)] {
         if let Ok(value) = HeaderValue::from_str(text) {
@@ -53,7 +53,7 @@ pub async fn request_context(
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let answered = Answered { status: response.status().as_u16(), started, statements };
+    let answered = Answered { status: response.status().as_u16(), started, asked };
     record(&span, &method, &route, &answered);
     Ok(response)
 }
@@ -64,21 +64,22 @@ const FIXED_HEADERS: [(&str, &str); 2] = [("x-content-type-options", "nosniff"),
 struct Answered {
     status: u16,
     started: Instant,
-    /// Sent to the database.
-    statements: u32,
+    /// Of the database.
+    asked: Asked,
 }
 
 fn record(span: &tracing::Span, method: &Method, route: &str, answered: &Answered) {
-    let Answered { status, started, statements } = *answered;
+    let Answered { status, started, asked } = *answered;
+    let Asked { statements, commits } = asked;
     let elapsed = started.elapsed().as_secs_f64();
-    span.in_scope(|| tracing::info!(%route, status, statements, millis = elapsed * 1_000.0, "answered"));
+    span.in_scope(|| tracing::info!(%route, status, statements, commits, millis = elapsed * 1_000.0, "answered"));
     let method = known_method(method);
     MEASURES.with_borrow_mut(|of_route| {
         if let Some(known) = of_route.get(route).and_then(|measures| measures.get(&(method, status))) {
-            return known.record(elapsed, statements);
+            return known.record(elapsed, asked);
         }
         let measures = Measures::of(method, route, status);
-        measures.record(elapsed, statements);
+        measures.record(elapsed, asked);
         of_route.entry(route.to_owned()).or_default().insert((method, status), measures);
     });
 }
@@ -95,6 +96,7 @@ thread_local! {
 struct Measures {
     duration: Histogram,
     statements: Histogram,
+    commits: Histogram,
 }
 
 impl Measures {
@@ -108,12 +110,14 @@ impl Measures {
         Self {
             duration: metrics::histogram!("eshopz_http_request_duration_seconds", &labels),
             statements: metrics::histogram!("eshopz_http_db_statements", &labels),
+            commits: metrics::histogram!("eshopz_http_db_commits", &labels),
         }
     }
 
-    fn record(&self, elapsed: f64, statements: u32) {
+    fn record(&self, elapsed: f64, asked: Asked) {
         self.duration.record(elapsed);
-        self.statements.record(f64::from(statements));
+        self.statements.record(f64::from(asked.statements));
+        self.commits.record(f64::from(asked.commits));
     }
 }
 
