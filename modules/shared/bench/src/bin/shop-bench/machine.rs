@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use crate::work::Ports;
 
 /// To be ready; the first start migrates.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 /// From the public port to those of the management and the internal listener.
 const MANAGEMENT: u16 = 6_000;
 const INTERNAL: u16 = 1_000;
@@ -62,6 +62,11 @@ impl Process {
         Pid::from_child(&self.child)
     }
 
+    /// As the system knows it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident, in MiB.
     pub fn memory(&self) -> f64 {
         self.mib("VmRSS:")
@@ -103,7 +108,10 @@ impl Machine {
     pub async fn start(folder: &Path, program: &Path) -> Result<Self, String> {
         let postgres = Postgres::start(folder).await?;
         let redis = TestRedis::start();
-        Ok(Self { postgres, redis, folder: folder.to_owned(), program: program.to_owned(), next_port: PORTS.start })
+        // Two of these at the same time look in different places.
+        let next_port =
+            PORTS.start + u16::try_from(std::process::id() % u32::from(PORTS.end - PORTS.start)).unwrap_or(0);
+        Ok(Self { postgres, redis, folder: folder.to_owned(), program: program.to_owned(), next_port })
     }
 
     /// Runs the program to its end.
@@ -155,6 +163,23 @@ impl Machine {
         let mut command = self.command(mode);
         command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
         self.start_process(command, port).await
+    }
+
+    /// Starts it with one worker under callgrind, which counts from when it is told to. Copies are in the process only, as
+    /// Redis has threads of its own in it.
+    pub async fn counted_shop(&mut self) -> Result<Process, String> {
+        let port = self.free_port();
+        let mut command = self.command_of(Command::new("valgrind"), Mode::Hot);
+        command.env_remove("ESHOPZ_REDIS_URL");
+        command.args(["--quiet", "--tool=callgrind", "--instr-atstart=no", &self.valgrind_pipes()]);
+        command.arg(format!("--callgrind-out-file={}", self.folder.join("callgrind.out").display()));
+        command.arg(&self.program).args(["serve", "--workers", "1", "--listen", &format!("127.0.0.1:{port}")]);
+        Ok(self.start_process(command, port).await?.0)
+    }
+
+    /// The option that says where one talks to valgrind.
+    pub fn valgrind_pipes(&self) -> String {
+        format!("--vgdb-prefix={}", self.folder.join("vgdb").display())
     }
 
     /// Starts each module in a process of its own.
@@ -224,7 +249,11 @@ impl Machine {
 
     /// The program with our settings and no others.
     fn command(&self, mode: Mode) -> Command {
-        let mut command = Command::new(&self.program);
+        self.command_of(Command::new(&self.program), mode)
+    }
+
+    /// The same for what runs the program.
+    fn command_of(&self, mut command: Command, mode: Mode) -> Command {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ESHOPZ_")) {
             command.env_remove(name);
         }

@@ -4,6 +4,7 @@
 mod client;
 mod figure;
 mod growth;
+mod instructions;
 mod load;
 mod machine;
 mod pgbench;
@@ -14,7 +15,7 @@ mod table;
 mod work;
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,10 +23,12 @@ use clap::Parser;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
+use tokio_postgres::Client;
 
 use self::figure::SearchWithError;
 use self::machine::{Machine, Mode};
 use self::pgbench::Pgbench;
+use self::setup::Stock;
 use self::table::{Outcome, ROWS, Row, measure};
 use self::work::{Ports, Work};
 
@@ -55,6 +58,15 @@ struct Args {
     /// Measure reads, then with so many products and orders, and nothing else.
     #[arg(long)]
     growth: Option<u32>,
+    /// Count instructions, which must be within the bounds of this file, and nothing else.
+    #[arg(long)]
+    instructions: Option<PathBuf>,
+    /// The build whose bounds hold.
+    #[arg(long, default_value = "debug")]
+    build: String,
+    /// Write what is counted as the bounds.
+    #[arg(long)]
+    write: bool,
     /// Where the figures are written as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -99,9 +111,12 @@ fn progress(what: &str) {
 async fn bench(args: &Args) -> Result<bool, String> {
     let mut machine = Machine::start(&args.folder, &args.eshopz).await?;
     machine.run(&["migrate", "up"])?;
-    let (all_good, figures) = match args.growth {
-        None => rows(&mut machine, args).await?,
-        Some(to) => grown(&mut machine, args, to).await?,
+    let (all_good, figures) = if let Some(bounds) = &args.instructions {
+        counted(&mut machine, args, bounds).await?
+    } else if let Some(to) = args.growth {
+        grown(&mut machine, args, to).await?
+    } else {
+        rows(&mut machine, args).await?
     };
     if let Some(file) = &args.json {
         std::fs::write(file, format!("{figures:#}\n")).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -119,18 +134,29 @@ async fn grown(machine: &mut Machine, args: &Args, to: u32) -> Result<(bool, Val
     Ok((all_good, json!({"cores": cores(), "rounds": args.rounds, "seconds": args.seconds, "growth": growth})))
 }
 
-/// The table, and what goes with it.
-async fn rows(machine: &mut Machine, args: &Args) -> Result<(bool, Value), String> {
+/// What requests take of a processor, whichever it is.
+async fn counted(machine: &mut Machine, args: &Args, file: &Path) -> Result<(bool, Value), String> {
+    let (_, stock) = filled(machine, args).await?;
+    let plan = instructions::Plan { file, build: &args.build, only: &args.only, write: args.write };
+    instructions::measure(machine, &stock, &plan, progress).await
+}
+
+/// A catalogue, accounts and an order; and a connection to look at them.
+async fn filled(machine: &mut Machine, args: &Args) -> Result<(Client, Stock), String> {
     progress("a catalogue is made");
     machine.run(&["seed", "demo", "--products", &args.products.to_string()])?;
     let owner = machine.postgres.connect().await?;
     setup::reference_tables(&owner).await?;
     setup::fill_up(&owner).await?;
-    let stock = {
-        let (shop, _) = machine.shop(Mode::Bare).await?;
-        setup::stock(shop.port, &owner).await?
-    };
+    let (shop, _) = machine.shop(Mode::Bare).await?;
+    let stock = setup::stock(shop.port, &owner).await?;
     setup::settle(&owner).await?;
+    Ok((owner, stock))
+}
+
+/// The table, and what goes with it.
+async fn rows(machine: &mut Machine, args: &Args) -> Result<(bool, Value), String> {
+    let (owner, stock) = filled(machine, args).await?;
     let sizes = [stock.product.size, stock.category.size];
     let reference = machine.reference(&sizes, &statements::all()).await?;
     let search = Pgbench::searches(&machine.postgres, &args.folder, &stock.searches.words)?;
@@ -206,7 +232,7 @@ fn line(row: &Row, outcome: &Outcome) -> String {
 }
 
 /// What a process takes: time to be ready, memory, processor per journey, alone and as five.
-async fn of_processes(machine: &mut Machine, stock: &setup::Stock, args: &Args) -> Result<Value, String> {
+async fn of_processes(machine: &mut Machine, stock: &Stock, args: &Args) -> Result<Value, String> {
     let length = Duration::from_secs(args.seconds.max(2));
     let mut starts = Vec::new();
     for _ in 0..args.rounds {
@@ -235,7 +261,7 @@ async fn of_processes(machine: &mut Machine, stock: &setup::Stock, args: &Args) 
 async fn cpu_per_journey(
     processes: &[machine::Process],
     ports: Ports,
-    stock: &setup::Stock,
+    stock: &Stock,
     length: Duration,
 ) -> Result<f64, String> {
     let work = Work::Checkout(ports, stock.shelf.clone());
