@@ -29,6 +29,7 @@ test('a wrong call is refused', () => {
   const wrong = [
     ['--rounds'], ['--rounds', '0'], ['--seconds', '1.5'], ['--json', ''], ['--what', 'x'], ['x'],
     ['--growth-to', 'x'], ['--growth-to', '60', '--products', '60'],
+    ['--growth', '--pressure'],
   ];
   for (const words of wrong) {
     const { status, stderr } = call(words);
@@ -63,5 +64,20 @@ test('growth is measured at two sizes', () => {
   assert.deepEqual(growth.sizes.map((size) => size.orders), [60, 200]);
   assert.ok(growth.sizes.every((size) => size.verify.us_per_order > 0 && size.seeding.peak_mib > 0));
   assert.ok(growth.rows[0].factor.p99 > 0);
+  rmSync(json);
+});
+
+test('what becomes of too many clients is measured', () => {
+  const json = join(folder, 'pressure.json');
+  const words = ['--debug', '--quick', '--rounds', '1', '--products', '60', '--pressure', '--only', 'product', '--json', json];
+  const { status, stdout, stderr } = call(words);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^product, hot +640 +[0-9]+ +[0-9.]+ /m);
+  const { pressure } = JSON.parse(readFileSync(json, 'utf8'));
+  assert.deepEqual(pressure.map((row) => row.name), ['product, hot', 'product, no cache']);
+  for (const { outcomes } of pressure) {
+    assert.deepEqual(outcomes.map((outcome) => outcome.clients), [16, 64, 640]);
+    assert.ok(outcomes.every((outcome) => outcome.per_second > 0 && outcome.mute === 0 && outcome.failed === 0));
+  }
   rmSync(json);
 });

@@ -8,6 +8,7 @@ mod instructions;
 mod load;
 mod machine;
 mod pgbench;
+mod pressure;
 mod search;
 mod setup;
 mod statements;
@@ -58,6 +59,9 @@ struct Args {
     /// Measure reads, then with so many products and orders, and nothing else.
     #[arg(long)]
     growth: Option<u32>,
+    /// Measure what the shop does with more clients than it can serve, and nothing else.
+    #[arg(long)]
+    pressure: bool,
     /// Count instructions, which must be within the bounds of this file, and nothing else.
     #[arg(long)]
     instructions: Option<PathBuf>,
@@ -115,6 +119,8 @@ async fn bench(args: &Args) -> Result<bool, String> {
         counted(&mut machine, args, bounds).await?
     } else if let Some(to) = args.growth {
         grown(&mut machine, args, to).await?
+    } else if args.pressure {
+        pressed(&mut machine, args).await?
     } else {
         rows(&mut machine, args).await?
     };
@@ -132,6 +138,13 @@ async fn grown(machine: &mut Machine, args: &Args, to: u32) -> Result<(bool, Val
     let plan = growth::Plan { sizes: [args.products, to], only: &args.only, rounds: args.rounds, length };
     let (all_good, growth) = growth::measure(machine, &owner, &plan, progress).await?;
     Ok((all_good, json!({"cores": cores(), "rounds": args.rounds, "seconds": args.seconds, "growth": growth})))
+}
+
+/// What becomes of more clients than can be served.
+async fn pressed(machine: &mut Machine, args: &Args) -> Result<(bool, Value), String> {
+    let (_, stock) = filled(machine, args).await?;
+    let times = (args.rounds, Duration::from_secs(args.seconds));
+    pressure::measure(machine, &stock, &args.only, times, progress).await
 }
 
 /// What requests take of a processor, whichever it is.

@@ -7,7 +7,7 @@ use eshopz_testkit::load::{Dice, Shelf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::client::Conn;
+use crate::client::{Conn, Log};
 
 /// Ports of the processes that serve the paths: all the same, unless the shop is split.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,8 @@ struct Page {
 pub enum Work {
     /// Pages at these paths, one after the other, none of them empty.
     Read(u16, Rc<[String]>),
+    /// This path.
+    Get(u16, Rc<str>),
     /// An empty POST to the reference.
     Post(u16, &'static str),
     Add(Ports, Rc<Shelf>),
@@ -108,8 +110,9 @@ pub struct Person {
     work: Work,
     dice: Dice,
     cart: Conn,
-    order: Conn,
-    user: Conn,
+    /// Those of others, unless all are at the same port.
+    order: Option<Conn>,
+    user: Option<Conn>,
     /// What [`Work::Add`] adds to, and its two variants.
     open: Option<(NewCart, [String; 2])>,
     turn: usize,
@@ -117,16 +120,30 @@ pub struct Person {
 
 impl Person {
     pub async fn new(work: &Work, seed: u64) -> Result<Self, String> {
+        Self::with(work, seed, None).await
+    }
+
+    /// Somebody of whose requests is noted what comes of them.
+    pub async fn noted(work: &Work, seed: u64, log: &Rc<Log>) -> Result<Self, String> {
+        Self::with(work, seed, Some(log)).await
+    }
+
+    async fn with(work: &Work, seed: u64, log: Option<&Rc<Log>>) -> Result<Self, String> {
         let ports = match work {
-            Work::Post(port, _) | Work::Read(port, _) => Ports::all(*port),
+            Work::Post(port, _) | Work::Get(port, _) | Work::Read(port, _) => Ports::all(*port),
             Work::Add(ports, _) | Work::Place(ports, _) | Work::Checkout(ports, _) | Work::SignIn(ports, _) => *ports,
         };
+        let open = async |port| match log {
+            Some(log) => Conn::noted(port, log).await,
+            None => Conn::open(port).await,
+        };
+        let other = async |port| if port == ports.cart { Ok(None) } else { open(port).await.map(Some) };
         let mut person = Self {
             work: work.clone(),
             dice: Dice::new(seed),
-            cart: Conn::open(ports.cart).await?,
-            order: Conn::open(ports.order).await?,
-            user: Conn::open(ports.user).await?,
+            cart: open(ports.cart).await?,
+            order: other(ports.order).await?,
+            user: other(ports.user).await?,
             open: None,
             turn: usize::try_from(seed).unwrap_or(0),
         };
@@ -145,6 +162,7 @@ impl Person {
                 let reply = self.cart.post(path, &[], String::new()).await?;
                 reply.expect::<serde_json::Value>(201)?;
             }
+            Work::Get(_, path) => drop(self.cart.get(&path, &[]).await?.expect::<IgnoredAny>(200)?),
             Work::Read(_, paths) => {
                 let path = paths.get(self.turn % paths.len().max(1)).map_or("", String::as_str);
                 if self.cart.get(path, &[]).await?.expect::<Page>(200)?.items.is_empty() {
@@ -163,7 +181,7 @@ impl Person {
             Work::SignIn(_, accounts) => {
                 let email = accounts.get(self.turn % accounts.len().max(1)).map_or("", String::as_str);
                 let body = format!(r#"{{"email":"{email}","password":"{PASSWORD}"}}"#);
-                let reply = self.user.post("/api/v1/auth/login", &[], body).await?;
+                let reply = self.user.as_mut().unwrap_or(&mut self.cart).post("/api/v1/auth/login", &[], body).await?;
                 if reply.expect::<SignedIn>(200)?.access_token.is_empty() {
                     return Err("an empty token".to_owned());
                 }
@@ -218,9 +236,9 @@ impl Person {
     async fn add_again(&mut self) -> Result<(), String> {
         let Some((cart, variants)) = self.open.take() else { return Err("no cart".to_owned()) };
         let variant = variants.get(self.turn % 2).cloned().unwrap_or_default();
-        self.add(&cart.id, &cart.token, &variant).await?;
+        let added = self.add(&cart.id, &cart.token, &variant).await;
         self.open = Some((cart, variants));
-        Ok(())
+        added.map(drop)
     }
 
     async fn place(&mut self, cart: &Cart) -> Result<(), String> {
@@ -229,7 +247,8 @@ impl Person {
             cart.id, cart.total
         );
         let headers = [("x-cart-token", cart.token.as_str()), ("idempotency-key", cart.id.as_str())];
-        let placed: Placed = self.order.post("/api/v1/orders", &headers, body).await?.expect(201)?;
+        let placed: Placed =
+            self.order.as_mut().unwrap_or(&mut self.cart).post("/api/v1/orders", &headers, body).await?.expect(201)?;
         if placed.status == "paid" { Ok(()) } else { Err(format!("an order that is {}", placed.status)) }
     }
 }
