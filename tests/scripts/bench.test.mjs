@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test';
 import { cleanEnvironment, eshopz, root, temporaryFolder } from '../browser/shop.mjs';
 
 const script = join(root, 'scripts/bench');
+const flame = join(root, 'scripts/flame');
 
 let folder;
 
@@ -35,6 +36,14 @@ test('a wrong call is refused', () => {
     const { status, stderr } = call(words);
     assert.equal(status, 2, words.join(' '));
     assert.match(stderr, /^Usage: scripts\/bench/);
+  }
+});
+
+test('a wrong call of scripts/flame is refused', () => {
+  for (const words of [['--seconds'], ['--seconds', '0'], ['--binary', 'nothing-here'], ['--folder', ''], ['x']]) {
+    const { status, stderr } = spawnSync(flame, words, { cwd: folder, env: cleanEnvironment(), encoding: 'utf8' });
+    assert.equal(status, 2, words.join(' '));
+    assert.match(stderr, /^Usage: scripts\/flame/);
   }
 });
 

@@ -3,6 +3,7 @@
 
 mod client;
 mod figure;
+mod flame;
 mod growth;
 mod instructions;
 mod load;
@@ -62,6 +63,9 @@ struct Args {
     /// Measure what the shop does with more clients than it can serve, and nothing else.
     #[arg(long)]
     pressure: bool,
+    /// Leave samples of the shop's stacks in this folder, and nothing else.
+    #[arg(long)]
+    flame: Option<PathBuf>,
     /// Count instructions, which must be within the bounds of this file, and nothing else.
     #[arg(long)]
     instructions: Option<PathBuf>,
@@ -117,6 +121,10 @@ async fn bench(args: &Args) -> Result<bool, String> {
     machine.run(&["migrate", "up"])?;
     let (all_good, figures) = if let Some(bounds) = &args.instructions {
         counted(&mut machine, args, bounds).await?
+    } else if let Some(folder) = &args.flame {
+        let (_, stock) = filled(&mut machine, args).await?;
+        flame::record(&mut machine, &stock, folder, Duration::from_secs(args.seconds), progress).await?;
+        (true, Value::Null)
     } else if let Some(to) = args.growth {
         grown(&mut machine, args, to).await?
     } else if args.pressure {
