@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use anyhow::anyhow;
+use eshopz_platform::db;
 use eshopz_platform::tasks::Tasks;
 use futures::future::join_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -89,6 +90,7 @@ impl Running {
         let until = signals.until(patience);
         readiness.set(false);
         self.internal.leave();
+        db::leave();
         self.background.wind_down();
         sleep(patience.drain).await;
         self.go_down(until).await;

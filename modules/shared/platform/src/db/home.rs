@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::Handle;
 
@@ -16,6 +17,9 @@ pub(super) struct Home {
     mark: Arc<()>,
 }
 
+/// Whether the workers are about to end.
+static LEFT: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
     static HERE: RefCell<Option<Home>> = const { RefCell::new(None) };
 }
@@ -26,6 +30,16 @@ pub fn settle() {
     HERE.with_borrow_mut(|here| {
         here.get_or_insert_with(|| Home { runtime: Handle::current(), mark: Arc::default() });
     });
+}
+
+/// Says that the workers of this process are about to end, which what is in the background does after them. From now on
+/// it is lent nothing that they drive.
+pub fn leave() {
+    LEFT.store(true, Ordering::SeqCst);
+}
+
+pub(super) fn is_left() -> bool {
+    LEFT.load(Ordering::SeqCst)
 }
 
 impl Home {

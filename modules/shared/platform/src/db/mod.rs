@@ -25,7 +25,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 pub use error::{StoreError, violated_constraint};
-pub use home::settle;
+pub use home::{leave, settle};
 pub use pool::Conn;
 pub use single::Single;
 

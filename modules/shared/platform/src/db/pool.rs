@@ -16,15 +16,16 @@ use tokio::time::timeout;
 use tokio_postgres::Config;
 
 use super::StoreError;
-use super::home::Home;
+use super::home::{self, Home};
 use super::session::{Address, Role, Session, Sessions};
 
 /// How many may wait for each connection of a pool. Whoever comes after them is told at once: a queue that
 /// takes everybody only makes all of them late.
 const QUEUE_PER_CONNECTION: usize = 100;
 
-/// How often a connection moves to the worker who is lent it, at most: to open one costs more than a statement.
-const MOVE: Duration = Duration::from_secs(1);
+/// How often a connection moves to who is lent it, at most: to open one costs more than many statements, which it has yet
+/// to plan.
+const MOVE: Duration = Duration::from_secs(10);
 
 /// A pool and its address. Clones share it.
 #[derive(Clone)]
@@ -160,8 +161,8 @@ impl Pool {
             return Found::Room(Room::of(&self.open));
         }
         let other = stock.idle.remove(0);
-        // What is not a request's must not depend on a worker, which ends before.
-        if home.is_some() && stock.moved.is_some_and(|moved| moved.elapsed() < MOVE) {
+        let leaving = home.is_none() && home::is_left();
+        if !leaving && stock.moved.is_some_and(|moved| moved.elapsed() < MOVE) {
             return Found::Idle(other);
         }
         stock.moved = Some(Instant::now());

@@ -126,43 +126,50 @@ async fn a_connection_is_lent_to_whom_it_is_at_home_with() {
     assert_eq!(db.pool_status().0, 3);
 }
 
+/// Takes and gives back the pool's only connection elsewhere than in the present worker.
+async fn lent_elsewhere(db: &Db) -> i32 {
+    let db = db.clone();
+    let elsewhere = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { backend(&mut db.conn().await.unwrap()).await })
+    });
+    // Not only `join`: this thread drives what the other one is lent.
+    while !elsewhere.is_finished() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    elsewhere.join().unwrap()
+}
+
 /// A worker ends before what is in the background does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_no_worker_depends_on_none() {
+async fn who_is_no_worker_is_lent_nothing_of_one_that_is_about_to_end() {
     let test = TestDb::new(&["payment"]).await;
     let db = Db::new("payments", &DbConfig { max_connections: 1, ..test.config() }).unwrap();
-    let (lent, taken) = worker(&db, async |db| {
-        let lent = backend(&mut db.conn().await.unwrap()).await;
-        let taken = tokio::spawn(async move {
-            let mut conn = db.conn().await.unwrap();
-            (backend(&mut conn).await, conn)
-        });
-        (lent, taken.await.unwrap())
+    let (own, conn) = worker(&db, async |db| {
+        let own = backend(&mut db.conn().await.unwrap()).await;
+        // It moves once.
+        let moved = lent_elsewhere(&db).await;
+        assert_ne!(moved, own);
+        (backend(&mut db.conn().await.unwrap()).await, db.conn().await.unwrap())
     });
-    // It is the worker's, which has ended: it is no good to anybody any more.
-    let (backend_of_taken, conn) = taken;
-    assert_eq!(backend_of_taken, lent);
+    // The worker was lent what is driven here, and that is still good.
+    assert_eq!(backend(&mut { conn }).await, own);
+
+    let db = Db::new("payments", &DbConfig { max_connections: 1, ..test.config() }).unwrap();
+    let conn = worker(&db, async |db| db.conn().await.unwrap());
     drop(conn);
-    let mine = backend(&mut db.conn().await.unwrap()).await;
-    assert_ne!(mine, lent);
-    // While one lives, what is at home with it is not lent to others.
-    let (theirs, others) = worker(&db, async |db| {
-        let theirs = backend(&mut db.conn().await.unwrap()).await;
-        let others = std::thread::spawn({
-            let db = db.clone();
-            move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(async { backend(&mut db.conn().await.unwrap()).await })
-            }
-        });
-        // Not `join`: this thread drives what the other one closes.
-        while !others.is_finished() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        (theirs, others.join().unwrap())
+    // It was driven by the worker, which has ended: it is no good to anybody any more.
+    backend(&mut db.conn().await.unwrap()).await;
+
+    let db = Db::new("payments", &DbConfig { max_connections: 1, ..test.config() }).unwrap();
+    let (own, moved) = worker(&db, async |db| {
+        eshopz_platform::db::leave();
+        let own = backend(&mut db.conn().await.unwrap()).await;
+        (own, [lent_elsewhere(&db).await, lent_elsewhere(&db).await])
     });
-    assert_ne!(theirs, others);
-    assert_eq!(backend(&mut db.conn().await.unwrap()).await, others, "it is driven by the pool's runtime");
+    assert_ne!(own, moved[0]);
+    assert_eq!(moved[0], moved[1]);
+    assert_eq!(backend(&mut db.conn().await.unwrap()).await, moved[0]);
     assert_eq!(db.pool_status(), (1, 1));
 }
 
