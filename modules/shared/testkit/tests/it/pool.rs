@@ -145,15 +145,18 @@ async fn lent_elsewhere(db: &Db) -> i32 {
 async fn who_is_no_worker_is_lent_nothing_of_one_that_is_about_to_end() {
     let test = TestDb::new(&["payment"]).await;
     let db = Db::new("payments", &DbConfig { max_connections: 1, ..test.config() }).unwrap();
-    let (own, conn) = worker(&db, async |db| {
+    let (moved, mut conn) = worker(&db, async |db| {
         let own = backend(&mut db.conn().await.unwrap()).await;
         // It moves once.
         let moved = lent_elsewhere(&db).await;
         assert_ne!(moved, own);
-        (backend(&mut db.conn().await.unwrap()).await, db.conn().await.unwrap())
+        let mut conn = db.conn().await.unwrap();
+        assert_eq!(backend(&mut conn).await, moved);
+        (moved, conn)
     });
     // The worker was lent what is driven here, and that is still good.
-    assert_eq!(backend(&mut { conn }).await, own);
+    assert_eq!(backend(&mut conn).await, moved);
+    drop(conn);
 
     let db = Db::new("payments", &DbConfig { max_connections: 1, ..test.config() }).unwrap();
     let conn = worker(&db, async |db| db.conn().await.unwrap());
