@@ -1,6 +1,8 @@
 SET LOCAL search_path = products, public;
 
 DROP FUNCTION newest_matches(tsquery, bigint, integer);
+DROP FUNCTION has_match(tsquery);
+DROP FUNCTION scattered_matches(tsquery, bigint, bigint, bigint);
 DROP FUNCTION rare_matches(tsquery, bigint, bigint, bigint);
 CREATE OR REPLACE FUNCTION near_words(typed text[]) RETURNS TABLE (typed_word text, word text)
 LANGUAGE sql STABLE SET pg_trgm.similarity_threshold = 0.15 AS $$

@@ -105,6 +105,23 @@ BEGIN
 END
 $$;
 
+-- How many of so many products have the words, which are taken evenly from a range of places.
+CREATE FUNCTION scattered_matches(query tsquery, lower bigint, upper bigint, looks bigint)
+RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT count(*) FROM products.product_words w
+            WHERE w.place = ANY (ARRAY(SELECT lower + (upper - lower) * i / looks FROM generate_series(0, looks - 1) i))
+              AND w.search @@ query AND w.status = 'active');
+END
+$$;
+
+-- Whether any product has the words, which the index of the words knows by itself.
+CREATE FUNCTION has_match(query tsquery) RETURNS boolean LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM products.product_words w WHERE w.search @@ query);
+END
+$$;
+
 -- The newest matches among active products, below a place if one is given: so many, and in a shop of up to 5,000
 -- products a thousand. In a larger one it judges by the newest 500 products how far to look, and how: a common word is
 -- found on the way from the newest on, a rare one by the index of the words. Either alone would take the longer the more
@@ -131,16 +148,27 @@ BEGIN
           WHERE w.place < upper ORDER BY w.place DESC LIMIT 500) m
     WHERE m.search @@ query AND m.status = 'active' LIMIT missing;
     GET DIAGNOSTICS got = ROW_COUNT;
-    IF got = 0 THEN
-        RETURN QUERY SELECT * FROM products.rare_matches(query, 0, upper, missing);
-        RETURN;
-    END IF;
     missing := missing - got;
     IF missing = 0 THEN
         RETURN;
     END IF;
     upper := (SELECT w.place FROM products.product_words w
               WHERE w.place < upper ORDER BY w.place DESC OFFSET 499 LIMIT 1);
+    IF got = 0 THEN
+        -- The newest may be of another kind than most: what does the rest tell? A few of them show a common word, the
+        -- index that there is no such word, and more of them one that is neither.
+        got := 4 * products.scattered_matches(query, lowest, upper, 125);
+        IF got = 0 AND NOT products.has_match(query) THEN
+            RETURN;
+        END IF;
+        IF got = 0 THEN
+            got := products.scattered_matches(query, lowest, upper, 500);
+        END IF;
+        IF got = 0 THEN
+            RETURN QUERY SELECT * FROM products.rare_matches(query, 0, upper, missing);
+            RETURN;
+        END IF;
+    END IF;
     -- What is missing should be within half of this.
     ahead := 2 * 500 * missing / got;
     -- The index gives got / 500 of all that are left, which lie scattered: each takes as long as ten in their order.

@@ -151,12 +151,13 @@ async fn the_newest_matches_are_found_whatever_part_of_the_catalogue_they_are() 
         "INSERT INTO products (id, handle, title, status) \
          SELECT uuid_v7(), 'p' || i, concat_ws(' ', 'all', CASE WHEN i % 10 = 0 THEN 'ten' END, \
                 CASE WHEN i % 100 = 0 THEN 'hundred' END, CASE WHEN i % 400 = 0 THEN 'fourhundred' END, \
-                CASE WHEN i < 8000 THEN 'old' END, CASE WHEN i BETWEEN 8990 AND 9002 THEN 'edge' END), \
+                CASE WHEN i < 8000 THEN 'old' END, CASE WHEN i BETWEEN 8990 AND 9002 THEN 'edge' END, \
+                CASE WHEN i < 9000 AND i % 60 = 0 THEN 'bygone' END, CASE WHEN i IN (7, 2000, 4001) THEN 'scarce' END), \
                 CASE WHEN i % 3 = 0 THEN 'draft' ELSE 'active' END FROM generate_series(1, 10000) i",
     )
     .await;
     let wrong = "SELECT concat_ws(' ', word, below, most) \
-         FROM unnest(ARRAY['all', 'ten', 'hundred', 'fourhundred', 'old', 'edge', 'none', 'ten & old', 'ten & edge']) word, \
+         FROM unnest(ARRAY['all', 'ten', 'hundred', 'fourhundred', 'old', 'edge', 'bygone', 'scarce', 'none', 'ten & old', 'ten & edge']) word, \
               unnest(ARRAY[NULL, 9800, 8300, 302, -5]::bigint[]) below, unnest(ARRAY[1, 7, 100, 20000]) most, \
               to_tsquery('simple', word) q \
          WHERE ARRAY(SELECT place FROM newest_matches(q, below, most) ORDER BY place DESC) \
