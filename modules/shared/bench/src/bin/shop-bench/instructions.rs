@@ -20,7 +20,7 @@ use crate::work::{Person, Ports, Work};
 /// What the program does without being asked is looked at for so long.
 const IDLE: Duration = Duration::from_secs(3);
 /// A bound that is so much above what is counted finds nothing any more.
-const SLACK: f64 = 0.6;
+const SLACK: f64 = 0.5;
 /// A new bound is so much above what was counted: rounds differ by some hundredths.
 const ROOM: f64 = 1.15;
 /// Of which the least counts: a copy that grows old meanwhile, or a job that runs, only adds.
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(bound_of(96_500.0), 111_000);
         assert_eq!(verdict(100_100.0, Some(111_000)), "");
         assert_eq!(verdict(111_001.0, Some(111_000)), "  ABOVE");
-        assert!(verdict(60_000.0, Some(111_000)).starts_with("  FAR BELOW"));
+        assert!(verdict(50_000.0, Some(111_000)).starts_with("  FAR BELOW"));
         assert!(verdict(1.0, None).starts_with("  NO BOUND"));
     }
 }
