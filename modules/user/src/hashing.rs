@@ -3,13 +3,12 @@
 //! One hash takes a core for tens of milliseconds and 19 MiB. Without a bound, a burst of sign-ins
 //! would starve every other request and could exhaust the memory.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::password_hash::{Error as HashError, PasswordHasher as _};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use eshopz_platform::turns::{Full, Turn, Turns};
 
 use crate::error::UserError;
 use crate::settings::UserSettings;
@@ -17,16 +16,9 @@ use crate::settings::UserSettings;
 /// Hashes and compares passwords.
 pub struct Passwords {
     argon2: Argon2<'static>,
-    turns: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    turns: Arc<Turns>,
     memory: Arc<Memory>,
-    queue: usize,
     decoy: String,
-}
-
-/// The right to hash once.
-pub struct Turn {
-    _permit: OwnedSemaphorePermit,
 }
 
 /// What came of comparing a password.
@@ -34,15 +26,6 @@ pub enum Compared {
     Right,
     /// With the turn, which goes to the next one when the failure has been counted.
     Wrong(Turn),
-}
-
-/// Leaves the queue, also when the request is dropped while it waits.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Passwords {
@@ -64,10 +47,8 @@ impl Passwords {
         );
         Self {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
-            turns: Arc::new(Semaphore::new(settings.hash_concurrency.max(1))),
-            waiting: Arc::default(),
+            turns: Arc::new(Turns::new(settings.hash_concurrency, settings.hash_queue)),
             memory: Arc::default(),
-            queue: settings.hash_queue,
             decoy,
         }
     }
@@ -77,16 +58,7 @@ impl Passwords {
     /// # Errors
     /// [`UserError::Busy`] when too many wait already.
     pub async fn turn(&self) -> Result<Turn, UserError> {
-        if let Ok(permit) = Arc::clone(&self.turns).try_acquire_owned() {
-            return Ok(Turn { _permit: permit });
-        }
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
-        if before >= self.queue {
-            return Err(UserError::Busy);
-        }
-        let permit = Arc::clone(&self.turns).acquire_owned().await;
-        permit.map(|permit| Turn { _permit: permit }).map_err(|error| UserError::Hashing(error.to_string()))
+        self.turns.take().await.map_err(|Full(_)| UserError::Busy)
     }
 
     /// Hashes a password, as a PHC string.
@@ -107,12 +79,12 @@ impl Passwords {
     /// # Errors
     /// [`UserError::Hashing`], for want of memory, or when the hash is none.
     pub async fn verify(&self, turn: Turn, password: String, hash: Option<String>) -> Result<Compared, UserError> {
-        let (memory, waiting) = (Arc::clone(&self.memory), Arc::clone(&self.waiting));
+        let (memory, turns) = (Arc::clone(&self.memory), Arc::clone(&self.turns));
         let expected = hash.unwrap_or_else(|| self.decoy.clone());
         in_background(move || {
             let mut blocks = memory.take();
             let right = has_hash(password.as_bytes(), &expected, &mut blocks)?;
-            match waiting.load(Ordering::Relaxed) {
+            match turns.waiting() {
                 0 => memory.give_back(),
                 _ => memory.hand_on(blocks),
             }
@@ -204,13 +176,13 @@ mod tests {
             let passwords = Arc::clone(&passwords);
             async move { passwords.turn().await.is_ok() }
         });
-        while passwords.waiting.load(Ordering::Relaxed) == 0 {
+        while passwords.turns.waiting() == 0 {
             tokio::task::yield_now().await;
         }
         assert!(matches!(passwords.turn().await, Err(UserError::Busy)));
         drop(first);
         assert!(second.await.unwrap());
         assert!(passwords.turn().await.is_ok());
-        assert_eq!(passwords.waiting.load(Ordering::Relaxed), 0);
+        assert_eq!(passwords.turns.waiting(), 0);
     }
 }

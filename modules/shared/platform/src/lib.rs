@@ -18,4 +18,5 @@ mod notices;
 pub mod prepared;
 pub mod service_secret;
 pub mod tasks;
+pub mod turns;
 pub mod wire;

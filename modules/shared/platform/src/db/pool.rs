@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::PoolableConnection as _;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::Config;
 
 use super::StoreError;
 use super::home::{self, Home};
 use super::session::{Address, Role, Session, Sessions};
+use crate::turns::{Full, Turn, Turns};
 
-/// How many may wait for each connection of a pool. Whoever comes after them is told at once: a queue that
-/// takes everybody only makes all of them late.
+/// How many may wait for each connection of a pool. Whoever comes after them is told at once.
 const QUEUE_PER_CONNECTION: usize = 100;
 
 /// How often a connection moves to who is lent it, at most: to open one costs more than many statements, which it has yet
@@ -38,8 +38,7 @@ struct Pool {
     size: usize,
     /// For a connection to become free, and again for one to be opened.
     patience: Duration,
-    places: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    places: Turns,
     open: Arc<AtomicUsize>,
     stock: Mutex<Stock>,
 }
@@ -72,15 +71,6 @@ impl Drop for Room {
     }
 }
 
-/// Leaves the queue, also when the request is dropped while it waits.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// What there is for somebody who has a place.
 enum Found {
     Idle(Held),
@@ -93,7 +83,7 @@ pub struct Conn {
     held: Option<Held>,
     pool: Arc<Pool>,
     /// Given up after the connection.
-    _place: OwnedSemaphorePermit,
+    _place: Turn,
 }
 
 impl Deref for Conn {
@@ -135,19 +125,11 @@ impl Pool {
     }
 
     /// Waits for one of so many places as there may be connections.
-    async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(place);
-        }
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
-        if before >= self.size.saturating_mul(QUEUE_PER_CONNECTION) {
-            return Err(StoreError::Pool(format!("{before} requests wait for one already")));
-        }
-        let place = timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
+    async fn place(&self) -> Result<Turn, StoreError> {
+        let place = timeout(self.patience, self.places.take()).await;
         let place =
             place.map_err(|_| StoreError::Pool(format!("none was free within {} ms", self.patience.as_millis())))?;
-        place.map_err(|error| StoreError::Pool(error.to_string()))
+        place.map_err(|Full(waiting)| StoreError::Pool(format!("{waiting} requests wait for one already")))
     }
 
     /// The best that there is: one that is at home here, room for one, one from elsewhere.
@@ -219,8 +201,7 @@ impl Lane {
             sessions,
             size,
             patience,
-            places: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
-            waiting: AtomicUsize::new(0),
+            places: Turns::new(size, size.saturating_mul(QUEUE_PER_CONNECTION)),
             open: Arc::default(),
             stock: Mutex::default(),
         };
