@@ -38,12 +38,16 @@ pub enum FaultKind {
     PreconditionFailed,
     /// 413: the body is over the limit.
     TooLarge,
+    /// 414: the request's target is over the limit.
+    UriTooLong,
     /// 415: the body's media type is not taken.
     UnsupportedMediaType,
     /// 422: well-formed, but not valid.
     Invalid,
     /// 428: a header that the operation requires is missing.
     PreconditionRequired,
+    /// 431: the request's header fields are over the limit.
+    HeadersTooLarge,
     /// 429: too many requests; see `retry_after`.
     TooManyRequests,
     /// 500: our mistake.

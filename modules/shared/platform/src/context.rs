@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
+use crate::http::Standing;
+
 tokio::task_local! {
     static CONTEXT: RequestContext;
     static NOTES: Arc<Notes>;
@@ -21,6 +23,16 @@ struct Notes {
     statements: AtomicU32,
     /// What of that the database had to keep.
     commits: AtomicU32,
+    /// How the caller stands with the limits that were asked.
+    standings: Mutex<Vec<Standing>>,
+}
+
+/// What was noted of a request.
+#[derive(Clone, Debug)]
+pub struct Noted {
+    pub asked: Asked,
+    /// Of each limit that was asked, in the order in which they first were.
+    pub standings: Vec<Standing>,
 }
 
 /// What a request has asked of the database.
@@ -47,12 +59,14 @@ impl RequestContext {
         NOTES.scope(notes(), CONTEXT.scope(self, future)).await
     }
 
-    /// Runs a request from its beginning to its end; with what it has asked of the database.
-    pub async fn counted<F: Future>(self, future: F) -> (F::Output, Asked) {
+    /// Runs a request from its beginning to its end; with what was noted of it.
+    pub async fn counted<F: Future>(self, future: F) -> (F::Output, Noted) {
         let notes = Arc::<Notes>::default();
         let output = NOTES.scope(Arc::clone(&notes), CONTEXT.scope(self, future)).await;
         let of = |count: &AtomicU32| count.load(Ordering::Relaxed);
-        (output, Asked { statements: of(&notes.statements), commits: of(&notes.commits) })
+        let asked = Asked { statements: of(&notes.statements), commits: of(&notes.commits) };
+        let standings = std::mem::take(&mut *notes.standings.lock().unwrap_or_else(PoisonError::into_inner));
+        (output, Noted { asked, standings })
     }
 }
 
@@ -69,6 +83,18 @@ pub(crate) fn count_statement() {
 /// Counts a commit for the current request, if there is one.
 pub(crate) fn count_commit() {
     let _ = NOTES.try_with(|notes| notes.commits.fetch_add(1, Ordering::Relaxed));
+}
+
+/// Notes how the caller of the current request stands with a limit.
+pub(crate) fn note_standing(standing: Standing) {
+    // Outside a request there is nobody to tell.
+    let _ = NOTES.try_with(|notes| {
+        let mut noted = notes.standings.lock().unwrap_or_else(PoisonError::into_inner);
+        match noted.iter_mut().find(|noted| noted.policy == standing.policy) {
+            Some(earlier) => *earlier = standing,
+            None => noted.push(standing),
+        }
+    });
 }
 
 /// The current request's id; empty outside a request.

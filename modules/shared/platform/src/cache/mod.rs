@@ -13,9 +13,11 @@ mod lists;
 mod redis;
 mod remote;
 mod stamps;
+mod throttle;
 
 pub use codec::Codec;
 pub use copies::{Copies, CopiesConfig};
-pub use counters::{Counters, Throttle};
+pub use counters::Counters;
 pub use lists::{Listed, Lists};
 pub use redis::Redis;
+pub use throttle::Throttle;

@@ -175,6 +175,10 @@ fn json_fault(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8
         let (code, field, message) = data_error(&inner.to_string(), pointer(error.path()));
         return Fault::field(field, code, message);
     }
+    // The one mistake for which serde_json has no name of its own, and which it finds in JSON that is well-formed.
+    if inner.to_string().starts_with("recursion limit exceeded") {
+        return Fault::malformed("malformed_json", "The body is nested too deep.");
+    }
     // serde_json calls it a syntax error, too, when a number or `null` stands where an enum is meant.
     if serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
         return Fault::field(pointer(error.path()), "invalid", "is of another type than it should be");
@@ -301,6 +305,15 @@ mod tests {
         assert_eq!(fault(r#"{"items": [{"quantity": "1"}]}"#), one("/items/0/quantity", "invalid"));
         assert_eq!(fault(r#"{"items": [{"quantity": 1, "unit": null}]}"#), one("/items/0/unit", "invalid"));
         assert_eq!(fault(r#"{"items": [{"quantity": 1}, {"quantity": 9}]}"#), one("/items/1/quantity", "range"));
+        // However deep it is, and whether it is whole or not.
+        #[derive(Debug, Deserialize, Validate)]
+        struct Anything {
+            _any: Vec<serde_json::Value>,
+        }
+        for deep in ["[".repeat(100_000), format!("{}{}", "[".repeat(1_000), "]".repeat(1_000))] {
+            let refused = parse::<Anything>(format!("{{\"_any\": {deep}}}").as_bytes()).unwrap_err();
+            assert_eq!((refused.kind, refused.code.as_ref()), (FaultKind::Malformed, "malformed_json"));
+        }
         let line = &parse::<Lines>(br#"{"items": [{"quantity": 5, "unit": "Piece"}]}"#).unwrap().items[0];
         assert!(line.quantity == 5 && matches!(line.unit, Unit::Piece));
     }

@@ -11,11 +11,14 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
+use actix_web::rt::net;
+use actix_web::{HttpRequest, http::Version};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use served::note_requests;
@@ -35,6 +38,13 @@ static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// In place of a time, in nanoseconds.
 const NEVER: u64 = u64::MAX;
+
+/// Requests of one HTTP/2 connection that are served at the same time; the others are to be refused. RFC 9113, 6.5.2
+/// recommends no fewer than 100.
+const MOST_AT_ONCE: usize = 250;
+
+/// With so many under way, refusals that nobody reads among them, a connection is shut.
+const FAR_TOO_MANY: usize = 1_000;
 
 /// File descriptors for all else: databases, neighbours, files, the other listeners.
 const RESERVED: u64 = 512;
@@ -67,8 +77,13 @@ struct Connection {
 struct State {
     /// Since when there is no request; never while one is served.
     silent_since: Moment,
-    /// Until when what was given to it of an answer has to be read; never while there is room for more.
+    /// Until when something of what was given to it of its answers has to be read; never while there is room for
+    /// more.
     read_by: Moment,
+    /// Requests that are served. Over HTTP/2 there may be many at once.
+    running: AtomicUsize,
+    /// Answers of which a part is given and not known to be read.
+    unread: AtomicUsize,
 }
 
 /// A time, or never.
@@ -106,14 +121,20 @@ impl Connections {
     /// What `HttpServer::on_connect` is to be told.
     pub fn on_connect(self) -> impl Fn(&dyn Any, &mut Extensions) + Send + Clone + 'static {
         move |stream, extensions| {
-            let stream = stream.downcast_ref::<actix_web::rt::net::TcpStream>();
-            let Some(socket) = stream.and_then(|stream| stream.as_fd().try_clone_to_owned().ok()) else { return };
+            let Some(socket) = tcp(stream).and_then(|stream| stream.as_fd().try_clone_to_owned().ok()) else { return };
             extensions.insert(self.enter(TcpStream::from(socket)));
         }
     }
 
+    /// TLS handshakes that each of so many workers may have under way: no more than there are file descriptors for,
+    /// and enough that those who say nothing keep nobody else waiting.
+    #[must_use]
+    pub fn handshakes(&self, workers: usize) -> usize {
+        (self.0.at_most / 2 / workers.max(1)).max(16)
+    }
+
     fn enter(&self, socket: TcpStream) -> Arc<Presence> {
-        let state = Arc::new(State { silent_since: Moment::at(Some(Instant::now())), read_by: Moment::at(None) });
+        let state = Arc::new(State::new());
         let connection = Connection { socket, state: Arc::clone(&state) };
         let id = self.change(|open| {
             if open.by_id.len() >= self.0.at_most {
@@ -190,19 +211,68 @@ fn room() -> usize {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let connections = (files.saturating_sub(RESERVED) / 2).clamp(64, MOST);
+    // Two for each, and a half for those whose TLS handshake is under way, who have one.
+    let connections = (files.saturating_sub(RESERVED) * 2 / 5).clamp(64, MOST);
     usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
+/// The socket below a connection, with TLS or without.
+fn tcp(stream: &dyn Any) -> Option<&net::TcpStream> {
+    let below_tls = || stream.downcast_ref::<TlsStream<net::TcpStream>>().map(|stream| stream.get_ref().0);
+    stream.downcast_ref::<net::TcpStream>().or_else(below_tls)
+}
+
+/// Whether a connection has so many requests under way that this one is to be refused.
+#[must_use]
+pub fn is_crowded(req: &HttpRequest) -> bool {
+    let running = |presence: &Arc<Presence>| presence.state.running.load(Ordering::Relaxed);
+    req.version() == Version::HTTP_2 && req.conn_data().map_or(0, running) > MOST_AT_ONCE
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            silent_since: Moment::at(Some(Instant::now())),
+            read_by: Moment::at(None),
+            running: AtomicUsize::new(0),
+            unread: AtomicUsize::new(0),
+        }
+    }
+}
+
 impl Presence {
-    fn set(&self, silent_since: Option<Instant>) {
-        self.state.silent_since.set(silent_since);
-        // The end of an answer is read, or the connection is silent.
-        self.state.read_by.set(None);
+    /// A request has come.
+    fn begin(&self) {
+        self.state.silent_since.set(None);
+        if self.state.running.fetch_add(1, Ordering::Relaxed) >= FAR_TOO_MANY {
+            self.all.change(|open| open.by_id.get(&self.id).map(|connection| connection.shut("it asks too much")));
+        }
     }
 
-    fn set_read_by(&self, until: Option<Instant>) {
-        self.state.read_by.set(until);
+    /// A request is done with.
+    fn end(&self) {
+        if self.state.running.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.state.silent_since.set(Some(Instant::now()));
+        }
+    }
+
+    /// A part of an answer is given, the first one after all before it was read.
+    fn give(&self, until: Instant) {
+        // One that comes later makes nobody read sooner.
+        if self.state.unread.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.state.read_by.set(Some(until));
+        }
+    }
+
+    /// What was given of an answer is read, and the next part is given.
+    fn go_on(&self, until: Instant) {
+        self.state.read_by.set(Some(until));
+    }
+
+    /// What was given of an answer is read, or nobody wants it any more.
+    fn take(&self, until: Instant) {
+        let last = self.state.unread.fetch_sub(1, Ordering::Relaxed) == 1;
+        self.state.read_by.set((!last).then_some(until));
     }
 }
 

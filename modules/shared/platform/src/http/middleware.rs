@@ -1,5 +1,5 @@
-//! What happens around every request: its id and trace context, one log line, its metrics, and the
-//! headers that every answer has.
+//! What happens around every request: its id and trace context, one log line, its metrics, and what every answer
+//! tells.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,12 +8,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use metrics::Histogram;
 use tracing::Instrument as _;
 use uuid::Builder;
 
+use super::client::ClientAddress;
+use super::standing;
 use crate::context::{Asked, RequestContext};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,23 +44,21 @@ pub async fn request_context(
     };
     let path = req.path().to_owned();
     let span = tracing::info_span!("request", %method, %path, %request_id, trace_id = trace_id(&traceparent));
-    let (response, asked) = context.counted(next.call(req)).instrument(span.clone()).await;
+    let (response, noted) = context.counted(next.call(req)).instrument(span.clone()).await;
     let mut response = response?;
     for (name, text) in [(&REQUEST_ID, &request_id), (&TRACEPARENT, &traceparent)] {
         if let Ok(value) = HeaderValue::from_str(text) {
             response.headers_mut().insert(name.clone(), value);
         }
     }
-    for (name, value) in FIXED_HEADERS {
-        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
+    standing::tell(response.headers_mut(), &noted.standings);
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let answered = Answered { status: response.status().as_u16(), started, asked };
+    let client = ClientAddress::of(response.request());
+    let answered = Answered { status: response.status().as_u16(), started, asked: noted.asked, client };
     record(&span, &method, &route, &answered);
     Ok(response)
 }
-
-const FIXED_HEADERS: [(&str, &str); 2] = [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY")];
 
 /// What is known of a request when its answer is there.
 struct Answered {
@@ -66,13 +66,16 @@ struct Answered {
     started: Instant,
     /// Of the database.
     asked: Asked,
+    client: ClientAddress,
 }
 
 fn record(span: &tracing::Span, method: &Method, route: &str, answered: &Answered) {
-    let Answered { status, started, asked } = *answered;
+    let Answered { status, started, asked, client } = *answered;
     let Asked { statements, commits } = asked;
     let elapsed = started.elapsed().as_secs_f64();
-    span.in_scope(|| tracing::info!(%route, status, statements, commits, millis = elapsed * 1_000.0, "answered"));
+    span.in_scope(
+        || tracing::info!(%route, status, %client, statements, commits, millis = elapsed * 1_000.0, "answered"),
+    );
     let method = known_method(method);
     MEASURES.with_borrow_mut(|of_route| {
         if let Some(known) = of_route.get(route).and_then(|measures| measures.get(&(method, status))) {

@@ -12,15 +12,17 @@ mod pace;
 pub mod params;
 pub mod problem;
 pub mod reply;
+mod standing;
 
 pub use body::{Body, OptionalBody};
 pub use caller::{Admin, Caller, SignedIn};
-pub use client::ClientAddress;
+pub use client::{ClientAddress, TrustedProxies};
 pub use conditional::IfMatch;
 pub use form::Form;
 pub use params::{PathId, Query};
 pub use problem::{HttpFault, Problem, ProblemCode, ProblemField};
 pub use reply::Reply;
+pub use standing::Standing;
 
 /// The result of a handler.
 pub type Answer<T = Reply> = Result<T, HttpFault>;

@@ -131,11 +131,10 @@ impl Responder for Reply {
     fn respond_to(self, req: &HttpRequest) -> HttpResponse {
         let mut builder = HttpResponse::build(self.status);
         let get = req.method() == actix_web::http::Method::GET;
-        let cache = match (self.cacheable, get) {
-            (true, _) => "public, max-age=5, stale-while-revalidate=30",
-            (false, true) => "private, no-cache",
-            // The answer to a sign-in or a checkout has tokens in it.
-            (false, false) => "no-store",
+        let cache = match self.cacheable {
+            true => "public, max-age=5, stale-while-revalidate=30",
+            // There are tokens in it, or what is somebody's own.
+            false => "no-store",
         };
         builder.insert_header((header::CACHE_CONTROL, HeaderValue::from_static(cache)));
         if self.cacheable {

@@ -28,22 +28,38 @@ pub async fn note_requests(
     let presence = req.conn_data::<Arc<Presence>>().cloned();
     let served = presence.map(Served::new);
     let response = next.call(req).await?;
-    Ok(response.map_body(|_, body| Noted { body: Box::pin(body), served, given: false }))
+    Ok(response.map_body(|_, body| Noted { body: Box::pin(body), served }))
 }
 
 /// A request that is being served.
-pub(super) struct Served(Arc<Presence>);
+pub(super) struct Served {
+    presence: Arc<Presence>,
+    /// Whether a part of the answer is given and not known to be read.
+    given: bool,
+}
 
 impl Served {
     pub(super) fn new(presence: Arc<Presence>) -> Self {
-        presence.set(None);
-        Self(presence)
+        presence.begin();
+        Self { presence, given: false }
+    }
+
+    /// Notes that the answer was asked for more, and what it gave.
+    fn note(&mut self, given: Option<&Bytes>) {
+        match (self.given, given) {
+            (false, None) => {}
+            (true, None) => self.presence.take(until(0)),
+            (false, Some(part)) => self.presence.give(until(part.len())),
+            (true, Some(part)) => self.presence.go_on(until(part.len())),
+        }
+        self.given = given.is_some();
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.0.set(Some(Instant::now()));
+        self.note(None);
+        self.presence.end();
     }
 }
 
@@ -52,17 +68,10 @@ impl Drop for Served {
 struct Noted<B> {
     body: Pin<Box<B>>,
     served: Option<Served>,
-    /// Whether a part is given and not known to be read.
-    given: bool,
 }
 
-impl<B> Noted<B> {
-    fn note(&mut self, given: Option<&Bytes>) {
-        if let Some(Served(presence)) = self.served.as_ref().filter(|_| self.given || given.is_some()) {
-            presence.set_read_by(given.map(|part| Instant::now() + READING.saturating_add(reading_time(part.len()))));
-        }
-        self.given = given.is_some();
-    }
+fn until(unread: usize) -> Instant {
+    Instant::now() + READING.saturating_add(reading_time(unread))
 }
 
 fn reading_time(bytes: usize) -> Duration {
@@ -79,9 +88,11 @@ impl<B: MessageBody> MessageBody for Noted<B> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let noted = self.get_mut();
         let part = noted.body.as_mut().poll_next(cx);
-        match &part {
-            Poll::Ready(Some(Ok(bytes))) => noted.note(Some(bytes)),
-            Poll::Ready(_) | Poll::Pending => noted.note(None),
+        if let Some(served) = &mut noted.served {
+            match &part {
+                Poll::Ready(Some(Ok(bytes))) => served.note(Some(bytes)),
+                Poll::Ready(_) | Poll::Pending => served.note(None),
+            }
         }
         part
     }
@@ -90,7 +101,7 @@ impl<B: MessageBody> MessageBody for Noted<B> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{is_open, pair};
-    use super::super::{Connections, LOOK_AGAIN};
+    use super::super::{Connections, FAR_TOO_MANY, LOOK_AGAIN};
     use super::*;
     use actix_web::body::BodyStream;
     use futures::StreamExt as _;
@@ -105,7 +116,7 @@ mod tests {
         let parts = [Bytes::from_static(&[b'x'; 2_048]), Bytes::from_static(b"y")];
         let parts = futures::stream::iter(parts.map(Ok::<_, std::io::Error>)).chain(futures::stream::pending());
         let served = Some(Served::new(Arc::clone(&presence)));
-        let mut answer = Box::pin(Noted { body: Box::pin(BodyStream::new(Box::pin(parts))), served, given: false });
+        let mut answer = Box::pin(Noted { body: Box::pin(BodyStream::new(Box::pin(parts))), served });
         let mut poll = async || futures::poll!(std::future::poll_fn(|cx| answer.as_mut().poll_next(cx)));
         assert!(poll().await.is_ready());
         all.shut_silent(Instant::now() + READING + LOOK_AGAIN);
@@ -116,9 +127,49 @@ mod tests {
         drop(answer);
 
         let served = Some(Served::new(Arc::clone(&presence)));
-        let mut answer = Box::pin(Noted { body: Box::pin(Bytes::from_static(b"xyz")), served, given: false });
+        let mut answer = Box::pin(Noted { body: Box::pin(Bytes::from_static(b"xyz")), served });
         assert!(futures::poll!(std::future::poll_fn(|cx| answer.as_mut().poll_next(cx))).is_ready());
         all.shut_silent(Instant::now() + READING + LOOK_AGAIN);
         assert!(!is_open(&mut client));
+    }
+
+    #[tokio::test]
+    async fn of_many_answers_at_once_one_that_is_read_keeps_the_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let all = Connections::with_room(10);
+        let (mut client, socket) = pair(&listener);
+        let presence = all.enter(socket);
+        let mut two = [0, 1].map(|_| Served::new(Arc::clone(&presence)));
+        let part = Bytes::from_static(b"part");
+        two.iter_mut().for_each(|served| served.note(Some(&part)));
+        // The end of one is no silence, for the other still runs.
+        let [mut stuck, read] = two;
+        drop(read);
+        all.shut_silent(Instant::now() + READING - LOOK_AGAIN);
+        assert!(is_open(&mut client));
+        stuck.note(Some(&part));
+        stuck.note(None);
+        all.shut_silent(Instant::now() + READING * 10);
+        assert!(is_open(&mut client), "all is read, and it is we who have no more");
+        stuck.note(Some(&part));
+        // A later answer that nobody reads either gives no more time.
+        let mut later = Served::new(Arc::clone(&presence));
+        let given = Instant::now();
+        later.note(Some(&Bytes::from(vec![b'x'; 1 << 20])));
+        all.shut_silent(given + READING + LOOK_AGAIN);
+        assert!(!is_open(&mut client));
+    }
+
+    #[tokio::test]
+    async fn who_asks_far_too_much_at_once_is_shut() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let all = Connections::with_room(10);
+        let (mut client, socket) = pair(&listener);
+        let presence = all.enter(socket);
+        let crowd: Vec<_> = (0..FAR_TOO_MANY).map(|_| Served::new(Arc::clone(&presence))).collect();
+        assert!(is_open(&mut client));
+        let _one_more = Served::new(Arc::clone(&presence));
+        assert!(!is_open(&mut client));
+        drop(crowd);
     }
 }
