@@ -60,18 +60,25 @@ pub struct ProductSettings {
     /// How often reservations past their deadline are looked for.
     pub free_overdue_every: Duration,
     pub cache: Cache,
+    /// Imports of files by one admin in an hour.
+    pub imports_per_admin: u64,
 }
 
 impl Default for ProductSettings {
     fn default() -> Self {
-        Self { currency: Currency::USD, free_overdue_every: Duration::from_secs(10), cache: Cache::On }
+        Self {
+            currency: Currency::USD,
+            free_overdue_every: Duration::from_secs(10),
+            cache: Cache::On,
+            imports_per_admin: 600,
+        }
     }
 }
 
 /// What the module needs to run.
 pub struct ProductDeps {
     pub db: Db,
-    /// For copies; [`Redis::none`] will do.
+    /// For copies and counters; [`Redis::none`] will do.
     pub redis: Redis,
     pub settings: ProductSettings,
 }

@@ -17,6 +17,12 @@ impl Limit {
     pub const fn new(count: u64, window: Duration) -> Self {
         Self { count, window }
     }
+
+    /// Another count in the same time.
+    #[must_use]
+    pub const fn of(self, count: u64) -> Self {
+        Self { count, ..self }
+    }
 }
 
 /// The module's settings. [`Default`] has all but `key_secret`, without which the module does not start.
@@ -54,6 +60,8 @@ pub struct UserSettings {
     /// Requested password resets per email, and per client address.
     pub resets_per_account: Limit,
     pub resets_per_address: Limit,
+    /// Mailed tokens per client address that are not good.
+    pub wrong_tokens_per_address: Limit,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -84,6 +92,7 @@ impl Default for UserSettings {
             registrations_per_address: Limit::new(1_000, HOUR),
             resets_per_account: Limit::new(5, HOUR),
             resets_per_address: Limit::new(100, HOUR),
+            wrong_tokens_per_address: Limit::new(100, HOUR),
         }
     }
 }

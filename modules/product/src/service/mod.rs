@@ -18,7 +18,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use diesel_async::AsyncPgConnection;
 use eshopz_kernel::{Currency, ProductId};
-use eshopz_platform::cache::Redis;
+use eshopz_platform::cache::{Counters, Redis, Throttle};
 use eshopz_platform::db::Db;
 use eshopz_platform::events::outbox;
 use eshopz_product_api::ProductChanged;
@@ -57,6 +57,8 @@ pub struct ProductService {
     settings: ProductSettings,
     facets: FacetCounts,
     pub(crate) shelf: Arc<Shelf>,
+    /// Imports, by admin.
+    pub(crate) imports: Throttle,
 }
 
 impl std::fmt::Debug for ProductService {
@@ -68,8 +70,9 @@ impl std::fmt::Debug for ProductService {
 impl ProductService {
     #[must_use]
     pub fn new(db: Db, redis: Redis, settings: ProductSettings) -> Self {
+        let imports = Throttle::new(Counters::new(redis.clone()), "import", settings.imports_per_admin, 3_600);
         let shelf = Arc::new(Shelf::new(&db, redis, settings.cache));
-        Self { db, settings, facets: FacetCounts::default(), shelf }
+        Self { db, settings, facets: FacetCounts::default(), shelf, imports }
     }
 
     /// The currency of all prices.

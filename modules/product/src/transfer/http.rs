@@ -40,18 +40,20 @@ const MEDIA_TYPES: &[&str] = &["text/csv", "application/vnd.ms-excel"];
     responses(
         (status = 200, body = ImportReport, description = "What went in, and which rows did not and why."),
         (status = 422, body = Problem, description = "`not_a_product_csv`: no header, no column `Handle`, or a quote that never closes. Whole batches before that are in."),
+        (status = 429, body = Problem, description = "`rate_limited`: too many imports; see `Retry-After`"),
     ),
     security(("bearer" = [])),
 )]
 #[post("/import")]
 pub async fn import_products(
-    _: Admin,
+    Admin(admin): Admin,
     service: web::Data<ProductService>,
     req: HttpRequest,
     payload: web::Payload,
 ) -> Answer {
     check_media_type(&req, MEDIA_TYPES)?;
     check_length(&req, FILE_LIMIT)?;
+    service.imports.hit(&admin.user_id.to_string()).await?;
     let chunks = Box::pin(limited(payload, FILE_LIMIT));
     let report = import_chunks(&service.db, Some(&service.shelf), service.currency(), chunks, |_| {}).await?;
     Ok(Reply::ok(&report)?)

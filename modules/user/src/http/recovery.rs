@@ -86,12 +86,13 @@ pub async fn request_password_reset(
         (status = 204, description = "The new password holds"),
         (status = 422, body = Problem, description = "`invalid_or_expired_token`: the token is wrong, used or \
             expired; `validation_failed`"),
+        (status = 429, body = Problem, description = "`rate_limited`: too many wrong tokens; see `Retry-After`"),
     ),
     security(()),
 )]
 #[post("/password-reset/confirm")]
-pub async fn confirm_password_reset(service: Service, Body(body): Body<PasswordReset>) -> Answer {
-    service.reset_password(&body.token, body.new_password).await?;
+pub async fn confirm_password_reset(service: Service, device: Device, Body(body): Body<PasswordReset>) -> Answer {
+    service.reset_password(&body.token, body.new_password, &device).await?;
     Ok(Reply::no_content())
 }
 
@@ -103,11 +104,12 @@ pub async fn confirm_password_reset(service: Service, Body(body): Body<PasswordR
         (status = 204, description = "The email is confirmed"),
         (status = 422, body = Problem, description = "`invalid_or_expired_token`: the token is wrong, used or \
             expired; `validation_failed`"),
+        (status = 429, body = Problem, description = "`rate_limited`: too many wrong tokens; see `Retry-After`"),
     ),
     security(()),
 )]
 #[post("/verify-email")]
-pub async fn verify_email(service: Service, Body(body): Body<EmailVerification>) -> Answer {
-    service.verify_email(&body.token).await?;
+pub async fn verify_email(service: Service, device: Device, Body(body): Body<EmailVerification>) -> Answer {
+    service.verify_email(&body.token, &device).await?;
     Ok(Reply::no_content())
 }

@@ -57,6 +57,7 @@ struct Throttles {
     registration_address: Throttle,
     reset_account: Throttle,
     reset_address: Throttle,
+    wrong_token_address: Throttle,
 }
 
 impl Throttles {
@@ -69,6 +70,7 @@ impl Throttles {
             registration_address: throttle("registration_address", settings.registrations_per_address),
             reset_account: throttle("reset_account", settings.resets_per_account),
             reset_address: throttle("reset_address", settings.resets_per_address),
+            wrong_token_address: throttle("wrong_token_address", settings.wrong_tokens_per_address),
         }
     }
 }

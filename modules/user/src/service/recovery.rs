@@ -40,29 +40,47 @@ impl UserService {
     }
 
     /// Replaces a forgotten password and ends every session of the account.
-    pub async fn reset_password(&self, token: &str, new_password: String) -> Result<(), UserError> {
-        let token = secret::hash(token);
+    pub async fn reset_password(&self, token: &str, new_password: String, device: &Device) -> Result<(), UserError> {
+        self.throttles.wrong_token_address.check(&device.throttle_key).await?;
+        let outcome = self.reset_password_by(&secret::hash(token), new_password).await;
+        self.count_wrong_token(outcome, device).await
+    }
+
+    /// Counts a token that was not good. The answer is that of the token.
+    async fn count_wrong_token(&self, outcome: Result<(), UserError>, device: &Device) -> Result<(), UserError> {
+        if matches!(outcome, Err(UserError::InvalidMailedToken)) {
+            let _ = self.throttles.wrong_token_address.hit(&device.throttle_key).await;
+        }
+        outcome
+    }
+
+    async fn reset_password_by(&self, token: &[u8], new_password: String) -> Result<(), UserError> {
         let mut conn = self.db.conn().await?;
         // Only who has a token gets to use the processor.
-        if !mailed_tokens::is_good(&mut conn, Purpose::PasswordReset, &token).await? {
+        if !mailed_tokens::is_good(&mut conn, Purpose::PasswordReset, token).await? {
             return Err(UserError::InvalidMailedToken);
         }
         drop(conn);
         let hash = self.passwords.hash(self.passwords.turn().await?, new_password).await?;
         let mut conn = self.db.conn().await?;
-        let ended = (*conn).transaction(async |conn| replace_password(conn, &token, &hash).await).await?;
+        let ended = (*conn).transaction(async |conn| replace_password(conn, token, &hash).await).await?;
         drop(conn);
         self.forget_sessions(ended).await;
         Ok(())
     }
 
     /// Takes the email of an account for the person's own.
-    pub async fn verify_email(&self, token: &str) -> Result<(), UserError> {
-        let token = secret::hash(token);
+    pub async fn verify_email(&self, token: &str, device: &Device) -> Result<(), UserError> {
+        self.throttles.wrong_token_address.check(&device.throttle_key).await?;
+        let outcome = self.verify_email_by(&secret::hash(token)).await;
+        self.count_wrong_token(outcome, device).await
+    }
+
+    async fn verify_email_by(&self, token: &[u8]) -> Result<(), UserError> {
         let mut conn = self.db.conn().await?;
         (*conn)
             .transaction(async |conn| {
-                let user = mailed_tokens::take(conn, Purpose::VerifyEmail, &token).await?;
+                let user = mailed_tokens::take(conn, Purpose::VerifyEmail, token).await?;
                 users::set_email_verified(conn, user.ok_or(UserError::InvalidMailedToken)?).await?;
                 Ok(())
             })
