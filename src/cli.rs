@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{admin, catalog, events, keys, migrate, openapi, payments, seed, serve, verify};
-use crate::config::{DatabaseArgs, RuntimeArgs, ServeArgs, ShopArgs};
+use crate::config::{DatabaseArgs, LimitArgs, RuntimeArgs, ServeArgs, ShopArgs};
 use crate::secrets::{self, Fetched};
 use crate::{config, modules, telemetry};
 
@@ -29,6 +29,8 @@ pub struct Settings {
     pub database: DatabaseArgs,
     #[command(flatten, next_help_heading = "Runtime")]
     pub runtime: RuntimeArgs,
+    #[command(flatten, next_help_heading = "Limits")]
+    pub limits: LimitArgs,
     #[command(flatten, next_help_heading = "Shop")]
     pub shop: ShopArgs,
     #[arg(skip)]
@@ -134,7 +136,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Payments { action } => return payments::run(action, &settings).await,
         Command::Verify(args) => return verify::run(args, &settings).await,
         Command::Config => {
-            let described = config::describe(&settings.database, &settings.runtime, &settings.shop);
+            let described = config::describe(&settings);
             say!("{}", serde_json::to_string_pretty(&secrets::annotated(described, &settings))?);
         }
     }

@@ -130,6 +130,8 @@ pub fn user_module(
 ) -> anyhow::Result<UserModule> {
     let key_secret = wrong_call(settings.runtime.key_secret(&database.url(Module::User)?))?;
     let previous_key_secrets = settings.runtime.secret_keys().into_iter().skip(1).collect();
+    let limits = &settings.limits;
+    let defaults = UserSettings::default();
     let signing_keys = match settings.runtime.signing_keys.as_deref() {
         Some(pem) if !pem.is_empty() => wrong_call(parse_signing_keys(pem).map_err(anyhow::Error::from))?,
         _ => Vec::new(),
@@ -144,7 +146,13 @@ pub fn user_module(
             previous_key_secrets,
             signing_keys,
             signing_keys_known_within: settings.runtime.secrets_known_within(),
-            ..UserSettings::default()
+            sign_in_failures_per_account: defaults.sign_in_failures_per_account.of(limits.sign_in_failures_per_account),
+            sign_in_failures_per_address: defaults.sign_in_failures_per_address.of(limits.sign_in_failures_per_address),
+            registrations_per_address: defaults.registrations_per_address.of(limits.registrations_per_address),
+            resets_per_account: defaults.resets_per_account.of(limits.resets_per_account),
+            resets_per_address: defaults.resets_per_address.of(limits.resets_per_address),
+            wrong_tokens_per_address: defaults.wrong_tokens_per_address.of(limits.wrong_tokens_per_address),
+            ..defaults
         },
     }))
 }
@@ -162,6 +170,7 @@ pub fn product_module(db: Db, redis: &Redis, settings: &Settings) -> ProductModu
                 ProductCache::Redis => Cache::Redis,
                 ProductCache::Off => Cache::Off,
             },
+            imports_per_admin: settings.limits.imports_per_admin,
             ..ProductSettings::default()
         },
     })

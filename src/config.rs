@@ -3,7 +3,9 @@
 
 mod database;
 mod describe;
+mod edge;
 mod hidden;
+mod limits;
 mod neighbours;
 mod runtime;
 mod secret_source;
@@ -14,7 +16,9 @@ mod tax;
 
 pub use database::DatabaseArgs;
 pub use describe::describe;
+pub use edge::EdgeArgs;
 pub use hidden::Hidden;
+pub use limits::LimitArgs;
 pub use neighbours::{NeighbourArgs, Neighbourhood};
 pub use runtime::{Capture, Environment, EventTransport, PaymentGateway, ProductCache, RuntimeArgs, Switch};
 pub use secret_source::SecretSource;

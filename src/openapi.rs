@@ -262,13 +262,32 @@ fn add_problems(operation: &mut Map<String, Value>, statuses: &[u16]) {
 /// The responses that any operation may give, once for all of them.
 fn common_responses() -> Value {
     let responses = COMMON_STATUSES.iter().map(|(status, title, code)| {
-        let response = json!({ "description": format!("{title}: `{code}`"), "content": { MEDIA_TYPE: {
+        let mut response = json!({ "description": format!("{title}: `{code}`"), "content": { MEDIA_TYPE: {
             "schema": { "$ref": "#/components/schemas/Problem" },
             "example": example(*status, title, code),
         }}});
+        if let (429, Some(members)) = (status, response.as_object_mut()) {
+            members.insert("headers".into(), limit_headers());
+        }
         (format!("Problem{status}"), response)
     });
     Value::Object(responses.collect())
+}
+
+/// What a client is told that asked too often.
+fn limit_headers() -> Value {
+    let header = |description: &str, schema: &str, example: Value| json!({ "description": description, "schema": { "type": schema }, "example": example });
+    json!({
+        "Retry-After": header("Seconds until there is room for one more.", "integer", json!(17)),
+        "RateLimit-Policy": header(
+            "Each limit that was asked: `q` requests in `w` seconds (draft-ietf-httpapi-ratelimit-headers-11).",
+            "string", json!("\"client\";q=1200;w=60"),
+        ),
+        "RateLimit": header(
+            "How one stands with each: `r` are left, and in `t` seconds there will be more.",
+            "string", json!("\"client\";r=0;t=17"),
+        ),
+    })
 }
 
 fn example(status: u16, title: &str, code: &str) -> Value {

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ResourceDef, Server, ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
+use actix_web::dev::Server;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::middleware::{Next, from_fn};
+use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, web};
 use anyhow::Context as _;
 use eshopz_kernel::{Fault, FaultKind};
@@ -17,13 +15,15 @@ use eshopz_platform::cache::Throttle;
 use eshopz_platform::db;
 use eshopz_platform::http::connections::{Connections, note_requests};
 use eshopz_platform::http::middleware::request_context;
-use eshopz_platform::http::{ClientAddress, HttpFault};
+use eshopz_platform::http::{HttpFault, TrustedProxies};
 use metrics_exporter_prometheus::PrometheusHandle;
+use rustls::ServerConfig;
 use serde_json::json;
 use utoipa_actix_web::AppExt as _;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::compose::Shop;
+use crate::edge::{self, Edge, KnownPaths, Origins};
 use crate::modules::Module;
 use crate::openapi;
 
@@ -49,6 +49,12 @@ pub struct PublicListener {
     pub workers: usize,
     pub grace: Duration,
     pub client_limit: Option<Throttle>,
+    pub proxies: TrustedProxies,
+    pub origins: Origins,
+    /// What it speaks TLS with, if it does.
+    pub tls: Option<ServerConfig>,
+    /// Whether clients are told to come by TLS only, although it is somebody before the shop who speaks it.
+    pub behind_tls: bool,
 }
 
 /// Starts the public listener.
@@ -61,27 +67,32 @@ pub fn public(
     listener: PublicListener,
     readiness: &Readiness,
 ) -> anyhow::Result<Server> {
-    let readiness = web::Data::new(readiness.clone());
     let document = openapi::document(modules);
-    let paths = web::Data::new(KnownPaths::new(&document));
     let text = web::Bytes::from(openapi::to_json(&document)?);
     let authenticator = web::Data::new(shop.authenticator());
-    let limit = web::Data::new(listener.client_limit);
+    let proxies = web::Data::new(listener.proxies);
+    let edge = web::Data::new(Edge {
+        limit: listener.client_limit,
+        origins: listener.origins,
+        tls: listener.tls.is_some() || listener.behind_tls,
+        readiness: readiness.clone(),
+        paths: KnownPaths::new(&document),
+    });
     let shop = shop.clone();
+    let connections = Connections::new();
+    let handshakes = connections.handshakes(listener.workers);
     let server = HttpServer::new(move || {
         // Here, in the worker's thread.
         db::settle();
         let text = text.clone();
         let shop = shop.clone();
         App::new()
-            .wrap(from_fn(limit_clients))
-            .wrap(from_fn(let_go))
+            .wrap(from_fn(edge::pass))
             .wrap(from_fn(request_context))
             .wrap(from_fn(note_requests))
             .app_data(authenticator.clone())
-            .app_data(paths.clone())
-            .app_data(limit.clone())
-            .app_data(readiness.clone())
+            .app_data(proxies.clone())
+            .app_data(edge.clone())
             .into_utoipa_app()
             .configure(|cfg| shop.configure(cfg))
             .into_app()
@@ -90,12 +101,16 @@ pub fn public(
             .service(SwaggerUi::new("/docs/{_:.*}").config(swagger_config()))
             .default_service(web::to(unmatched))
     })
-    .on_connect(Connections::new().on_connect())
+    .on_connect(connections.on_connect())
     .workers(listener.workers)
     .shutdown_timeout(listener.grace.as_secs())
-    .disable_signals()
-    .bind(listener.address)
-    .with_context(|| format!("cannot listen on {}; choose another with --listen", listener.address))?;
+    .disable_signals();
+    let bound = match listener.tls {
+        Some(tls) => server.max_connection_rate(handshakes).bind_rustls_0_23(listener.address, tls),
+        None => server.bind(listener.address),
+    };
+    let server =
+        bound.with_context(|| format!("cannot listen on {}; choose another with --listen", listener.address))?;
     Ok(server.run())
 }
 
@@ -118,6 +133,7 @@ pub fn management(
     let server = HttpServer::new(move || {
         let (readiness, metrics, info) = (readiness.clone(), metrics.clone(), info.clone());
         App::new()
+            .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
             .route("/health/live", web::get().to(|| async { HttpResponse::Ok().json(json!({ "status": "live" })) }))
             .route("/health/ready", web::get().to(move || answer_ready(readiness.get())))
             .route("/metrics", web::get().to(move || render(metrics.render())))
@@ -166,52 +182,8 @@ fn swagger_config() -> Config<'static> {
         .deep_linking(true)
 }
 
-/// From the moment when the process leaves, each connection ends with its answer, so that no proxy keeps one
-/// for a request which would then be lost.
-async fn let_go(
-    req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let mut response = next.call(req).await?;
-    let readiness = response.request().app_data::<web::Data<Readiness>>();
-    if readiness.is_some_and(|readiness| !readiness.get()) {
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-    }
-    Ok(response)
-}
-
-/// Refuses a client that asks too often, when the limit is on.
-async fn limit_clients(
-    req: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let limit = req.app_data::<web::Data<Option<Throttle>>>().and_then(|limit| limit.as_ref().clone());
-    if let (Some(limit), Some(peer)) = (limit, req.peer_addr()) {
-        // An answer, not an error: an error would pass by what every answer has around it.
-        if let Err(fault) = limit.hit(&ClientAddress(Some(peer.ip().to_canonical())).throttle_key()).await {
-            return Ok(req.into_response(HttpFault(fault).error_response()).map_into_right_body());
-        }
-    }
-    Ok(next.call(req).await?.map_into_left_body())
-}
-
-/// The paths of the document, to tell a wrong method from a wrong path.
-#[derive(Debug)]
-struct KnownPaths(Vec<(ResourceDef, String)>);
-
-impl KnownPaths {
-    fn new(document: &serde_json::Value) -> Self {
-        let paths = openapi::methods_by_path(document);
-        Self(paths.into_iter().map(|(path, methods)| (ResourceDef::new(path), methods.join(", "))).collect())
-    }
-
-    fn allowed(&self, path: &str) -> Option<&str> {
-        self.0.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, methods)| methods.as_str())
-    }
-}
-
 async fn unmatched(req: HttpRequest) -> HttpResponse {
-    let allowed = req.app_data::<web::Data<KnownPaths>>().and_then(|paths| paths.allowed(req.path()));
+    let allowed = req.app_data::<web::Data<Edge>>().and_then(|edge| edge.paths.methods(req.path()));
     match allowed {
         Some(methods) => {
             let message = format!("This path takes {methods}.");

@@ -11,12 +11,14 @@ use eshopz_platform::db::StoreError;
 use eshopz_platform::migrate::MigrateError;
 use eshopz_platform::service_secret;
 use eshopz_platform::wire::ServiceKeys;
+use rustls::ServerConfig;
 
 use crate::background::Background;
 use crate::cli::{Settings, wrong_call};
 use crate::compose::{Shop, compose, redis};
 use crate::config::{Addresses, EventTransport, Neighbourhood, PaymentGateway, ServeArgs};
 use crate::database::Database;
+use crate::edge::Certificates;
 use crate::events::Carriers;
 use crate::modules::Module;
 use crate::neighbours::Neighbours;
@@ -39,6 +41,7 @@ struct Plan {
     selected: Vec<Module>,
     addresses: Addresses,
     neighbours: BTreeMap<Module, String>,
+    tls: Option<ServerConfig>,
     started: Instant,
 }
 
@@ -47,14 +50,19 @@ struct Plan {
 /// # Errors
 /// When anything that is needed is missing; nothing is left running then.
 pub async fn run(args: ServeArgs, settings: Settings) -> anyhow::Result<()> {
-    let plan = wrong_call(plan(args, settings))?;
+    let certificates = wrong_call(args.edge.certificates())?;
+    let plan = wrong_call(plan(args, settings, certificates.as_ref()))?;
     // Before anything is started, so that whatever was started is also stopped.
     let mut signals = StopSignals::new()?;
     let database = tokio::select! {
         opened = Database::open(&plan.settings, &plan.selected) => opened?,
         () = signals.wait() => return Ok(()),
     };
+    let following = certificates.map(|certificates| tokio::spawn(certificates.follow()));
     let outcome = serve(&plan, &database, &mut signals).await;
+    if let Some(following) = following {
+        following.abort();
+    }
     let until = signals.until(patience(&plan)).max(tokio::time::Instant::now() + LAST_MOMENT);
     match tokio::time::timeout_at(until, database.close()).await {
         Ok(closed) => closed?,
@@ -64,7 +72,7 @@ pub async fn run(args: ServeArgs, settings: Settings) -> anyhow::Result<()> {
     outcome
 }
 
-fn plan(args: ServeArgs, settings: Settings) -> anyhow::Result<Plan> {
+fn plan(args: ServeArgs, settings: Settings, certificates: Option<&Certificates>) -> anyhow::Result<Plan> {
     let started = Instant::now();
     let selected = args.selection()?;
     let addresses = args.addresses(&selected)?;
@@ -79,7 +87,8 @@ fn plan(args: ServeArgs, settings: Settings) -> anyhow::Result<Plan> {
     }
     // Only whether its address can be read.
     redis(&settings)?;
-    Ok(Plan { args, settings, selected, addresses, neighbours, started })
+    let tls = certificates.map(Certificates::server_config).transpose()?;
+    Ok(Plan { args, settings, selected, addresses, neighbours, tls, started })
 }
 
 async fn serve(plan: &Plan, database: &Database, signals: &mut StopSignals) -> anyhow::Result<()> {
@@ -191,7 +200,17 @@ fn listener(plan: &Plan, shop: &Shop) -> PublicListener {
     let client_limit = runtime
         .limits_clients()
         .then(|| Throttle::new(Counters::new(shop.redis.clone()), "client", runtime.rate_limit_per_minute, 60));
-    PublicListener { address: plan.addresses.public, workers: plan.args.workers(), grace: grace(plan), client_limit }
+    let edge = &plan.args.edge;
+    PublicListener {
+        address: plan.addresses.public,
+        workers: plan.args.workers(),
+        grace: grace(plan),
+        client_limit,
+        proxies: edge.trusted_proxies.clone(),
+        origins: edge.cors_origins.clone(),
+        tls: plan.tls.clone(),
+        behind_tls: runtime.is_production(),
+    }
 }
 
 fn announce(plan: &Plan, database: &Database) {
@@ -205,7 +224,8 @@ fn announce(plan: &Plan, database: &Database) {
         if private_database {
             say!("  database   a private PostgreSQL (set ESHOPZ_DATABASE_URL to use yours)");
         }
-        say!("  try it     http://{public}/docs/");
+        let scheme = if plan.tls.is_some() { "https" } else { "http" };
+        say!("  try it     {scheme}://{public}/docs/");
         say!("  health     http://{management}/health/ready");
         say!("  stop       Ctrl-C");
     }

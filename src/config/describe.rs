@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use eshopz_platform::db::DbConfig;
 use serde_json::{Value, json};
 
-use super::{DatabaseArgs, RuntimeArgs, ShopArgs};
+use crate::cli::Settings;
 use crate::modules::Module;
 
 /// The effective configuration with secrets hidden.
 #[must_use]
-pub fn describe(database: &DatabaseArgs, runtime: &RuntimeArgs, shop: &ShopArgs) -> Value {
+pub fn describe(settings: &Settings) -> Value {
+    let Settings { database, runtime, limits, shop, .. } = settings;
     let of_modules = |shown: fn(&DbConfig) -> Option<String>| -> BTreeMap<&str, Value> {
         let shown = |module: &Module| json!(database.config(*module, None).ok().as_ref().and_then(shown));
         Module::ALL.iter().map(|module| (module.name(), shown(module))).collect()
@@ -40,6 +41,15 @@ pub fn describe(database: &DatabaseArgs, runtime: &RuntimeArgs, shop: &ShopArgs)
             "stripe_url": runtime.stripe_url,
         },
         "rate_limit": { "on": runtime.limits_clients(), "per_minute": runtime.rate_limit_per_minute },
+        "limits": {
+            "sign_in_failures_per_account": limits.sign_in_failures_per_account,
+            "sign_in_failures_per_address": limits.sign_in_failures_per_address,
+            "registrations_per_address": limits.registrations_per_address,
+            "resets_per_account": limits.resets_per_account,
+            "resets_per_address": limits.resets_per_address,
+            "wrong_tokens_per_address": limits.wrong_tokens_per_address,
+            "imports_per_admin": limits.imports_per_admin,
+        },
         "shop": {
             "currency": shop.currency.code(),
             "shipping_flat": shop.shipping_flat,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::NeighbourArgs;
+use super::{EdgeArgs, NeighbourArgs};
 use crate::modules::{self, INTERNAL_OFFSET, MANAGEMENT_OFFSET, Module};
 
 /// What a process is to run, and where.
@@ -22,6 +22,9 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     pub neighbours: NeighbourArgs,
+
+    #[command(flatten)]
+    pub edge: EdgeArgs,
 
     /// Worker threads of the public listener; one per core by default.
     #[arg(long, env = "ESHOPZ_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -13,6 +13,8 @@ mod bad_input;
 mod catalogue;
 mod catalogue_files;
 mod conditional;
+mod cors;
+mod edge;
 mod journey;
 mod lifecycle;
 pub mod payments;
@@ -27,6 +29,7 @@ mod revocation;
 mod settings;
 mod statements;
 mod stopping;
+mod tls;
 mod verify;
 mod verify_at_scale;
 

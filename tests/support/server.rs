@@ -50,6 +50,11 @@ impl Server {
         self.process.metric(parts).await
     }
 
+    /// The last of what it said.
+    pub fn said(&self) -> String {
+        self.process.said()
+    }
+
     /// Sends SIGTERM and waits for the end; gives the exit code.
     pub async fn terminate(&mut self) -> i32 {
         self.process.terminate().await
