@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{admin, catalog, events, keys, migrate, openapi, payments, seed, serve, verify};
+use crate::commands::{admin, audit, catalog, events, keys, migrate, openapi, payments, seed, serve, verify};
 use crate::config::{DatabaseArgs, LimitArgs, RuntimeArgs, ServeArgs, ShopArgs};
 use crate::secrets::{self, Fetched};
 use crate::{config, modules, telemetry};
@@ -60,6 +60,11 @@ pub enum Command {
     Admin {
         #[command(subcommand)]
         action: admin::AdminCommand,
+    },
+    /// Manage the audit log.
+    Audit {
+        #[command(subcommand)]
+        action: audit::AuditCommand,
     },
     /// Manage the keys that sign access tokens.
     Keys {
@@ -130,6 +135,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Openapi(args) => openapi::run(&args)?,
         Command::Catalog { action } => return catalog::run(action, &settings).await,
         Command::Admin { action } => admin::run(action, &settings).await?,
+        Command::Audit { action } => audit::run(action, &settings).await?,
         Command::Keys { action } => keys::run(action, &settings).await?,
         Command::Seed { action } => seed::run(action, &settings).await?,
         Command::Events { action } => events::run(action, &settings).await?,

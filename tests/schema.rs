@@ -115,6 +115,35 @@ async fn roles_read_the_shared_secret_and_nobody_else_does() {
     assert_eq!(owner.query_one(others, &[]).await.unwrap().get::<_, i64>(0), 0, "everybody may look in");
 }
 
+/// What the audit log has said stands, whoever gets hold of a module's role.
+#[tokio::test]
+async fn the_audit_log_is_only_added_to() {
+    let db = TestDb::new(&ALL).await;
+    let owner = db.owner().await;
+    for module in Module::ALL {
+        let log = format!("{}.audit_log", module.schema());
+        owner.batch_execute(&format!("SET ROLE {}", module.schema())).await.unwrap();
+        let insert = format!(
+            "INSERT INTO {log} (id, actor, action, subject_type, subject_id, request_id) \
+             VALUES (gen_random_uuid(), 'cli', 'tried', 'log', '1', 'r')"
+        );
+        owner.batch_execute(&insert).await.unwrap();
+        for statement in [
+            format!("UPDATE {log} SET actor = 'nobody'"),
+            format!("DELETE FROM {log}"),
+            format!("TRUNCATE {log}"),
+            format!("DROP TABLE {log}"),
+            format!("INSERT INTO {log} SELECT * FROM {log} ON CONFLICT (id) DO UPDATE SET actor = 'nobody'"),
+        ] {
+            let error = owner.batch_execute(&statement).await.unwrap_err();
+            assert_eq!(error.code().map(SqlState::code), Some("42501"), "{module}: {statement}");
+        }
+        owner.batch_execute("RESET ROLE").await.unwrap();
+        let kept = owner.query_one(&format!("SELECT count(*) FROM {log} WHERE actor = 'cli'"), &[]).await.unwrap();
+        assert_eq!(kept.get::<_, i64>(0), 1, "{module}");
+    }
+}
+
 /// The secret is made by whichever module comes first and goes with the last, in any order.
 #[tokio::test]
 async fn the_shared_secret_outlives_all_but_the_last_module() {

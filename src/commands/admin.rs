@@ -7,6 +7,7 @@ use clap::Subcommand;
 use eshopz_kernel::Fault;
 
 use eshopz_platform::auth::session_copies;
+use eshopz_platform::context;
 
 use crate::cli::{Settings, WrongCall};
 use crate::compose;
@@ -31,7 +32,7 @@ pub async fn run(action: AdminCommand, settings: &Settings) -> anyhow::Result<()
     let AdminCommand::Create { email } = action;
     let password = read_password()?;
     let database = Database::open_migrated(settings, &[Module::User]).await?;
-    let outcome = create(&database, settings, &email, &password).await;
+    let outcome = context::command(create(&database, settings, &email, &password)).await;
     database.close().await?;
     outcome
 }

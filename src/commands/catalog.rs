@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 use eshopz_kernel::Fault;
+use eshopz_platform::context;
 use eshopz_product::transfer::{self, ImportReport};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWriteExt as _};
@@ -58,7 +59,8 @@ async fn import(database: &Database, settings: &Settings, file: &str) -> anyhow:
     let redis = redis(settings)?;
     // By the module, which tells the processes that serve the catalogue to forget their copies.
     let products = product_module(database.db(Module::Product)?, &redis, settings);
-    let report = products.import(reader, |at| bar.set_position(if size == 0 { at.rows } else { at.bytes })).await;
+    let importing = products.import(reader, |at| bar.set_position(if size == 0 { at.rows } else { at.bytes }));
+    let report = context::command(importing).await;
     bar.finish_and_clear();
     print(&report.map_err(Fault::from).with_context(|| format!("{file} was not imported whole"))?);
     database.analyze(Module::Product).await

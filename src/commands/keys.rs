@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use eshopz_platform::auth::session_copies;
 use eshopz_platform::cache::Redis;
+use eshopz_platform::context;
 use eshopz_user::{KeyInfo, KeyState, UserModule};
 
 use crate::cli::Settings;
@@ -33,7 +34,7 @@ pub enum KeysCommand {
 /// When the keys are not in the database, the secret does not open them, or there is no such key.
 pub async fn run(action: KeysCommand, settings: &Settings) -> anyhow::Result<()> {
     let database = Database::open_migrated(settings, &[Module::User]).await?;
-    let outcome = act(action, &database, settings).await;
+    let outcome = context::command(act(action, &database, settings)).await;
     database.close().await?;
     outcome
 }

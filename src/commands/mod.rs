@@ -1,6 +1,7 @@
 //! One file per subcommand.
 
 pub mod admin;
+pub mod audit;
 pub mod catalog;
 pub mod events;
 pub mod keys;

@@ -3,6 +3,8 @@
 
 #[path = "it/afterwards.rs"]
 mod afterwards;
+#[path = "it/audit_log.rs"]
+mod audit_log;
 #[path = "it/books.rs"]
 mod books;
 #[path = "it/cancel_lines.rs"]

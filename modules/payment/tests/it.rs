@@ -2,6 +2,10 @@
 //! and Stripe's gateway against a server that speaks Stripe, and one that plays its faults.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "it/accounts.rs"]
+mod accounts;
+#[path = "it/audit_log.rs"]
+mod audit_log;
 #[path = "it/books.rs"]
 mod books;
 #[path = "it/both_gateways.rs"]

@@ -3,6 +3,8 @@
 
 #[path = "it/access.rs"]
 mod access;
+#[path = "it/audit_log.rs"]
+mod audit_log;
 #[path = "it/books.rs"]
 mod books;
 #[path = "it/categories.rs"]

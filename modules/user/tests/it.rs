@@ -5,6 +5,8 @@
 mod accounts;
 #[path = "it/addresses.rs"]
 mod addresses;
+#[path = "it/audit_log.rs"]
+mod audit_log;
 #[path = "it/books.rs"]
 mod books;
 #[path = "it/keys.rs"]

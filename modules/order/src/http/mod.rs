@@ -1,5 +1,6 @@
 //! The module's HTTP: `/api/v1/orders`.
 
+mod audit_log;
 mod change;
 mod items;
 mod place;
@@ -20,6 +21,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         scope::scope("/api/v1/orders")
             .service(place::place_order)
             .service(read::list_orders)
+            // Before the orders' names, or it would be taken for one.
+            .service(audit_log::list_order_audit_log)
             .service(read::get_order)
             .service(read::list_order_timeline)
             .service(change::cancel_order)

@@ -3,7 +3,7 @@
 use diesel_async::AsyncConnection as _;
 use eshopz_kernel::OrderId;
 
-use super::{OrderService, count, step};
+use super::{OrderService, audit_entry, count, note_if_admin, step};
 use crate::domain::{Actor, OrderStatus, Tracking};
 use crate::error::OrderError;
 use crate::store::{self, OrderRow};
@@ -37,10 +37,13 @@ impl OrderService {
                 if steps.is_empty() {
                     return Err(OrderError::InvalidTransition { from: order.status });
                 }
+                let from = order.status;
                 for next in steps {
                     let tracking = tracking.clone().filter(|_| *next == to);
                     order = step(conn, &order, *next, actor, None, tracking).await?;
                 }
+                let entry = audit_entry("order.transitioned", &order).with("from", from).with("to", to);
+                note_if_admin(conn, actor, entry).await?;
                 Ok((order, steps))
             })
             .await?;

@@ -8,7 +8,7 @@ use eshopz_platform::idempotency::{self, Claim};
 use uuid::Uuid;
 
 use super::cancel_lines::cancel_lines;
-use super::{Delivery, OrderService, count, step};
+use super::{Delivery, OrderService, audit_entry, count, note_if_admin, step};
 use crate::domain::{Actor, OrderStatus, Quantities, now};
 use crate::error::OrderError;
 use crate::store::{self, OrderRow, ReversalRow};
@@ -200,6 +200,8 @@ async fn cancel_locked(
         from if from.is_cancellable() => {
             let reason = command.reason.as_deref();
             let order = step(conn, &order, OrderStatus::Cancelled, command.actor, reason, None).await?;
+            let entry = audit_entry("order.cancelled", &order).with("from", from);
+            note_if_admin(conn, command.actor, entry).await?;
             Ok(Cancelled::Whole { order, changed: true })
         }
         from => Err(OrderError::InvalidTransition { from }),

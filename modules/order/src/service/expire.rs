@@ -149,7 +149,7 @@ impl OrderService {
         Ok(store::by_ids(&mut conn, &ids).await?)
     }
 
-    /// Makes the orders of a deleted account anonymous.
+    /// Makes the orders of a deleted account anonymous, also those that the person placed as a guest under the same email.
     ///
     /// # Errors
     /// The database's.

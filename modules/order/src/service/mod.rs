@@ -31,6 +31,7 @@ use eshopz_cart_api::CartApi;
 use eshopz_kernel::{EventId, OrderId};
 use eshopz_order_api::{OrderCancelled, OrderDelivered, OrderPaid, OrderProcessing, OrderShipped, OrderedQuantity};
 use eshopz_payment_api::{PaymentApi, PaymentStatus, PaymentSummary};
+use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::db::Db;
 use eshopz_platform::events::{inbox, outbox};
 use eshopz_platform::idempotency::InFlight;
@@ -46,7 +47,7 @@ use crate::store::{self, OrderRow, StatusChange, TimelineEntry};
 pub struct OrderService {
     pub(crate) db: Db,
     pub(crate) in_flight: InFlight,
-    users: Arc<dyn UserApi>,
+    pub(crate) users: Arc<dyn UserApi>,
     products: Arc<dyn ProductApi>,
     carts: Arc<dyn CartApi>,
     payments: Arc<dyn PaymentApi>,
@@ -144,8 +145,23 @@ async fn note_change(
     let Change { event, actor, reason, worth, at } = change;
     let changed = store::touch(conn, order.order_id(), worth, at).await?;
     let (from, to) = (Some(order.status), order.status);
+    note_if_admin(conn, actor, audit_entry(&format!("order.{event}"), order)).await?;
     store::append(conn, &TimelineEntry { order: order.order_id(), at, from, to, event, actor, reason }).await?;
     Ok(changed)
+}
+
+/// What was done to an order, for the audit log.
+fn audit_entry(action: &str, order: &OrderRow) -> Entry {
+    Entry::new(action, "order", order.id).with("number", &order.number)
+}
+
+/// Writes into the audit log what an admin did. What others do to their own orders is in the timeline.
+#[eshopz_crash::crash_points]
+async fn note_if_admin(conn: &mut AsyncPgConnection, actor: Actor, entry: Entry) -> Result<(), OrderError> {
+    if let Actor::Admin(_) = actor {
+        audit::record(conn, &entry).await?;
+    }
+    Ok(())
 }
 
 /// Quantities as events tell them.

@@ -1,5 +1,6 @@
 //! The module's endpoints, all under `/api/v1/payments`.
 
+mod audit_log;
 mod confirm;
 mod movements;
 mod payments;
@@ -13,8 +14,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(
         scope("/api/v1/payments")
-            // Before `/{id}/…`, which would take `webhooks` for an id.
+            // Before `/{id}…`, which would take these for an id.
             .service(webhooks::receive_gateway_webhook)
+            .service(audit_log::list_payment_audit_log)
             .service(payments::list_payments)
             .service(payments::get_payment)
             .service(movements::list_payment_refunds)

@@ -3,6 +3,7 @@
 use diesel_async::AsyncConnection as _;
 use eshopz_kernel::{Money, PaymentId};
 use eshopz_payment_api::PaymentStatus;
+use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::idempotency::Claim;
 use uuid::Uuid;
 
@@ -31,6 +32,7 @@ impl PaymentService {
                 let amount = capturable(&payment, amount, busy)?;
                 let new = NewMovement::asking(&payment, capture, TransactionKind::Capture, amount);
                 let row = ledger::insert(conn, &new).await?;
+                audit::record(conn, &noted("payment.captured", &payment, &row)).await?;
                 Ok::<_, PaymentError>((payment, row))
             })
             .await?
@@ -105,6 +107,15 @@ impl PaymentService {
         self.meter(&payment, &effects);
         Ok((payment, row))
     }
+}
+
+/// What an admin has set going with a payment, for the audit log.
+pub(super) fn noted(action: &'static str, payment: &Payment, row: &Movement) -> Entry {
+    let entry = Entry::new(action, "payment", payment.id);
+    entry
+        .with("transaction_id", row.id)
+        .with("amount", payment.money(row.amount_minor))
+        .with("order_id", payment.order_id)
 }
 
 /// The amount to collect, in minor units.

@@ -3,11 +3,12 @@
 use diesel::result::QueryResult;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::{Money, PaymentId};
+use eshopz_platform::audit;
 use eshopz_platform::idempotency::Claim;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use super::capture::{follow_up, refusal, unanswered};
+use super::capture::{follow_up, noted, refusal, unanswered};
 use super::{PaymentService, claim_key, now, settle};
 use crate::domain::{Fact, Failure, TransactionKind, TransactionStatus};
 use crate::error::PaymentError;
@@ -35,7 +36,9 @@ impl PaymentService {
                 claim_key(conn, Some(claim), refund).await?;
                 let payment = payments::lock(conn, id.uuid()).await?.ok_or(PaymentError::NotFound)?;
                 self.at_ours(&payment)?;
-                begin(conn, &payment, refund, amount, reason).await
+                let (payment, row) = begin(conn, &payment, refund, amount, reason).await?;
+                audit::record(conn, &noted("payment.refunded", &payment, &row)).await?;
+                Ok::<_, PaymentError>((payment, row))
             })
             .await?
         };

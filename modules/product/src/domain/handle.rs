@@ -4,7 +4,7 @@
 pub const MAX_LENGTH: usize = 255;
 
 /// Words that are paths of their own beside the products.
-const RESERVED: [&str; 2] = ["import", "export"];
+const RESERVED: [&str; 3] = ["import", "export", "audit-log"];
 
 /// Whether the text can be a handle: small letters, digits, `-` and `_`, and nothing that the paths of
 /// products mean otherwise.
@@ -49,6 +49,7 @@ mod tests {
             ("  Café — Crème (2 l) ", "café-crème-2-l"),
             ("!!!", "item"),
             ("Import", "item-import"),
+            ("Audit Log", "item-audit-log"),
             ("a'b\"c; DROP TABLE", "a-b-c-drop-table"),
         ] {
             assert_eq!(from_title(title), handle);

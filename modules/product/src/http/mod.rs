@@ -1,5 +1,6 @@
 //! The module's endpoints: `/api/v1/products`, `/api/v1/variants`, `/api/v1/categories`.
 
+mod audit_log;
 mod categories;
 mod fields;
 mod list;
@@ -27,6 +28,7 @@ pub fn routes(cfg: &mut ServiceConfig<'_>) {
             .service(products::create_product)
             .service(import_products)
             .service(export_products)
+            .service(audit_log::list_product_audit_log)
             .service(products::get_product)
             .service(products::update_product)
             .service(products::delete_product)

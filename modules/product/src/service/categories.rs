@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::{CategoryId, Fault};
+use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::db::StoreError;
 use eshopz_platform::http::IfMatch;
 use uuid::Uuid;
@@ -88,6 +89,7 @@ impl ProductService {
                 let id = CategoryId::new().uuid();
                 let new = NewCategory { id, slug, name: draft.name, parent_id, position: draft.position };
                 store::categories::insert(conn, &new).await?;
+                note(conn, "category.created", id, &new.slug).await?;
                 store::categories::by_slug(conn, &new.slug).await?.ok_or(CATEGORY)
             })
             .await
@@ -133,6 +135,7 @@ impl ProductService {
                 let now = new_slug.clone().unwrap_or(locked.slug);
                 let changes = CategoryChanges { slug: new_slug, name, parent_id, position };
                 store::categories::update(conn, locked.id, &changes).await?;
+                note(conn, "category.updated", locked.id, &now).await?;
                 store::categories::by_slug(conn, &now).await?.ok_or(CATEGORY)
             })
             .await
@@ -174,7 +177,7 @@ impl ProductService {
                 let locked = store::categories::lock(conn, slug).await?.ok_or(CATEGORY)?;
                 if_match.check(locked.version)?;
                 store::categories::delete(conn, locked.id).await?;
-                Ok(())
+                note(conn, "category.deleted", locked.id, slug).await
             })
             .await
             .map_err(ProductError::by_constraint)?;
@@ -182,6 +185,11 @@ impl ProductService {
         self.shelf.tree_changed().await;
         Ok(())
     }
+}
+
+/// Notes in the audit log what was done to a category, which is known by its slug.
+async fn note(conn: &mut AsyncPgConnection, action: &'static str, id: Uuid, slug: &str) -> Result<(), ProductError> {
+    Ok(audit::record(conn, &Entry::new(action, "category", id).with("slug", slug)).await?)
 }
 
 /// A slug from a path: PostgreSQL takes no text with a NUL in it.

@@ -2,6 +2,7 @@
 
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::ProductId;
+use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::http::IfMatch;
 use uuid::Uuid;
 
@@ -45,6 +46,7 @@ impl ProductService {
         let made = (*conn)
             .transaction(async |conn| {
                 let id = insert(conn, draft, actor).await?;
+                audit::record(conn, &Entry::new("product.created", "product", id)).await?;
                 tell_changed(conn, id).await?;
                 whole(conn, id).await
             })
@@ -74,6 +76,7 @@ impl ProductService {
                 if_match.check(locked.version)?;
                 let changes = changes(conn, &locked, patch).await?;
                 store::products::update(conn, id, &changes).await?;
+                audit::record(conn, &Entry::new("product.updated", "product", id)).await?;
                 tell_changed(conn, id).await?;
                 whole(conn, id).await
             })
@@ -98,6 +101,7 @@ impl ProductService {
                 if locked.status != Status::Archived {
                     let changes = ProductChanges { status: Some(Status::Archived), ..ProductChanges::default() };
                     store::products::update(conn, id, &changes).await?;
+                    audit::record(conn, &Entry::new("product.archived", "product", id)).await?;
                     tell_changed(conn, id).await?;
                 }
                 Ok::<_, ProductError>(())

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection as _;
 use eshopz_kernel::VariantId;
+use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::http::IfMatch;
 use uuid::Uuid;
 
@@ -37,6 +38,13 @@ impl StockChange {
         match self {
             Self::Set(_) => MovementKind::Set,
             Self::Adjust { .. } => MovementKind::Adjustment,
+        }
+    }
+
+    const fn action(&self) -> &'static str {
+        match self {
+            Self::Set(_) => "stock.set",
+            Self::Adjust { .. } => "stock.adjusted",
         }
     }
 
@@ -78,6 +86,9 @@ impl ProductService {
                 let (kind, reason) = (change.kind(), change.reason());
                 let entry = Change { variant_id: id, on_hand, delta: on_hand - level.on_hand, kind, reason, actor };
                 store::levels::change(conn, &entry).await?;
+                let noted =
+                    Entry::new(change.action(), "variant", id).with("delta", entry.delta).with("on_hand", on_hand);
+                audit::record(conn, &noted).await?;
                 store::variants::update(conn, id, &VariantChanges::default()).await?;
                 tell_changed(conn, found.variant.product_id).await?;
                 store::variants::by_id(conn, id).await?.ok_or(VARIANT)

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::{ProductId, VariantId};
+use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::http::IfMatch;
 use uuid::Uuid;
 
@@ -60,6 +61,7 @@ impl ProductService {
                 }
                 let planned = plan_one(product, &mut options, draft)?;
                 let id = planned.insert(conn, actor).await?;
+                note(conn, "variant.created", id, product).await?;
                 store::products::refresh(conn, product, &options).await?;
                 tell_changed(conn, product).await?;
                 store::variants::by_id(conn, id).await?.ok_or(VARIANT)
@@ -93,6 +95,7 @@ impl ProductService {
                 let backorder = patch.backorder;
                 let changes = changes(&variant, &mut options, patch)?;
                 store::variants::update(conn, id, &changes).await?;
+                note(conn, "variant.updated", id, product.id).await?;
                 if let Some(backorder) = backorder {
                     store::levels::set_backorder(conn, id, backorder).await?;
                 }
@@ -126,6 +129,7 @@ impl ProductService {
                     return Err(ProductError::LastVariant);
                 }
                 store::variants::delete(conn, id).await?;
+                note(conn, "variant.deleted", id, product.id).await?;
                 store::products::refresh(conn, product.id, &product.options).await?;
                 tell_changed(conn, product.id).await?;
                 Ok::<_, ProductError>(product.id)
@@ -135,6 +139,11 @@ impl ProductService {
         self.shelf.changed([product]).await;
         Ok(())
     }
+}
+
+/// Notes in the audit log what was done to a variant.
+async fn note(conn: &mut AsyncPgConnection, action: &'static str, id: Uuid, product: Uuid) -> Result<(), ProductError> {
+    Ok(audit::record(conn, &Entry::new(action, "variant", id).with("product_id", product)).await?)
 }
 
 /// Locks a variant's product, the variant and its stock, in this order.

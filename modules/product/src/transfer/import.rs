@@ -12,6 +12,7 @@ use bytes::{Buf as _, Bytes};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::{Currency, Fault};
+use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::db::Db;
 use futures::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -140,11 +141,14 @@ async fn write_all(
     mut progress: impl FnMut(Progress),
 ) -> Result<ImportReport, ProductError> {
     let mut report = ImportReport::default();
+    let mut entry = Some(Entry::new("catalogue.imported", "import", Uuid::now_v7()));
     let mut memory = Memory::default();
     let mut tree = None;
     while let Some(batch) = batches.recv().await {
         let batch = batch.map_err(unreadable)?;
-        let (plan, seen) = write_batch(db, &batch, &memory, &mut tree).await?;
+        let (plan, seen) = write_batch(db, &batch, &memory, &mut tree, entry.as_ref()).await?;
+        // The first batch has told of all of them.
+        entry = None;
         if let Some(shelf) = shelf {
             shelf.changed(touched(&plan)).await;
         }
@@ -185,12 +189,20 @@ async fn write_batch(
     batch: &Batch,
     memory: &Memory,
     tree: &mut Option<CategoryTree>,
+    entry: Option<&Entry>,
 ) -> Result<(Plan, Seen), ProductError> {
     let mut conn = db.conn().await?;
     let mut tries = 1;
     loop {
         let mut attempt = tree.take();
-        match conn.transaction(async |conn| one_batch(conn, batch, memory, &mut attempt).await).await {
+        let written = conn.transaction(async |conn| {
+            let written = one_batch(conn, batch, memory, &mut attempt).await?;
+            if let Some(entry) = entry {
+                audit::record(conn, entry).await?;
+            }
+            Ok(written)
+        });
+        match written.await {
             Ok(done) => {
                 *tree = attempt;
                 return Ok(done);

@@ -1,12 +1,16 @@
 //! What a request carries from module to module without being a parameter of every call: its id, its W3C
-//! trace context and its deadline. The HTTP middleware opens the scope; the relay opens one per delivery.
+//! trace context, its deadline, where it comes from and who makes it. The HTTP middleware opens the scope; the relay
+//! opens one per delivery, and a command of an operator's one for itself.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
+use crate::audit::Actor;
 use crate::http::Standing;
 
 tokio::task_local! {
@@ -25,6 +29,8 @@ struct Notes {
     commits: AtomicU32,
     /// How the caller stands with the limits that were asked.
     standings: Mutex<Vec<Standing>>,
+    /// Who makes the request, once that is known.
+    actor: OnceLock<Actor>,
 }
 
 /// What was noted of a request.
@@ -51,6 +57,8 @@ pub struct RequestContext {
     /// After this nobody waits for the outcome. A consumer's request has none; a call between modules has
     /// what its caller left it, and a delivery ends before its lease.
     pub deadline: Option<Instant>,
+    /// The client's network address, where there is a client that has one.
+    pub address: Option<IpAddr>,
 }
 
 impl RequestContext {
@@ -101,6 +109,31 @@ pub(crate) fn note_standing(standing: Standing) {
 #[must_use]
 pub fn current_request_id() -> String {
     CONTEXT.try_with(|context| context.request_id.clone()).unwrap_or_default()
+}
+
+/// The network address that the current request comes from.
+#[must_use]
+pub fn address() -> Option<IpAddr> {
+    CONTEXT.try_with(|context| context.address).ok().flatten()
+}
+
+/// Notes who makes the current request. The first one who is noted stays.
+pub fn note_actor(actor: Actor) {
+    // Outside a request nobody asks.
+    let _ = NOTES.try_with(|notes| notes.actor.set(actor));
+}
+
+/// Who makes the current request, if that is known.
+#[must_use]
+pub fn actor() -> Option<Actor> {
+    NOTES.try_with(|notes| notes.actor.get().copied()).ok().flatten()
+}
+
+/// Runs what an operator does at the command line.
+pub async fn command<F: Future>(future: F) -> F::Output {
+    let notes = Arc::new(Notes { actor: OnceLock::from(Actor::Cli), ..Notes::default() });
+    let context = RequestContext { request_id: Uuid::now_v7().to_string(), ..RequestContext::default() };
+    NOTES.scope(notes, CONTEXT.scope(context, future)).await
 }
 
 /// The current `traceparent`.

@@ -1,7 +1,8 @@
 //! What every module stands on and none of them owns: the way to PostgreSQL and the cache, events
 //! by outbox and inbox, idempotency, leases, and the HTTP rules of the shop (problem documents,
-//! extractors, conditional requests). There is no business in here.
+//! extractors, conditional requests), and the audit log. There is no business in here.
 
+pub mod audit;
 pub mod auth;
 pub mod books;
 pub mod broadcast;

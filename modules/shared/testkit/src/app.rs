@@ -210,6 +210,18 @@ impl TestApp {
         Ok(TestAnswer { status, headers, text: response.text().await? })
     }
 
+    /// A module's audit log as an admin reads it, the first entry first. `path` ends in `audit-log`, perhaps with
+    /// filters.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn audit_log(&self, path: &str, bearer: &str) -> Result<Vec<Value>, reqwest::Error> {
+        let mut answer = self.send("GET", path, &[("authorization", bearer)], None).await?.json();
+        let mut entries = answer.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+        entries.reverse();
+        Ok(entries)
+    }
+
     /// Sends raw bytes under a media type.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod addresses;
+mod audit_log;
 mod device;
 mod fields;
 mod keys;
@@ -21,7 +22,7 @@ use crate::service::UserService;
 /// The application's data that the handlers work with.
 type Service = web::Data<UserService>;
 
-/// Adds the module's paths. What is under `/users/me` comes before `/users/{id}`.
+/// Adds the module's paths. What has a name of its own comes before `/users/{id}`.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(
         scope("/api/v1/auth")
@@ -50,6 +51,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(accounts::list_users)
             .service(accounts::get_user)
             .service(accounts::update_user),
+            .service(audit_log::list_user_audit_log)
     );
     cfg.service(keys::list_signing_keys);
 }

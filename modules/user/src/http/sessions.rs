@@ -53,6 +53,6 @@ pub async fn list_sessions(service: Service, SignedIn(principal): SignedIn, Quer
 )]
 #[delete("/me/sessions/{id}")]
 pub async fn delete_session(service: Service, SignedIn(principal): SignedIn, PathId(id): PathId<SessionId>) -> Answer {
-    service.end_session(principal.user_id, id).await?;
+    service.end_session(principal.user_id, id, "auth.session_revoked").await?;
     Ok(Reply::no_content())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use eshopz_platform::audit::{self, Actor, Entry};
 
 use super::{Keyring, Source, Stored, Timing};
 use crate::error::UserError;
@@ -151,7 +152,10 @@ impl Stored {
         let signs_from = keys::insert(conn, &fresh, signs_from).await?.ok_or_else(|| {
             UserError::SigningKey("another process has made one at the same moment; try again".to_owned())
         })?;
-        Ok(timing.rotation(newest.map(|row| row.kid.clone()), fresh.kid, signs_from, true))
+        let old = newest.map(|row| row.kid.clone());
+        let entry = Entry::new("signing_key.rotated", "signing_key", &fresh.kid).by(Actor::Cli);
+        audit::record(conn, &entry.with("old", &old)).await?;
+        Ok(timing.rotation(old, fresh.kid, signs_from, true))
     }
 
     async fn withdraw(&self, conn: &mut AsyncPgConnection, kid: &str) -> Result<Revocation, UserError> {
@@ -180,6 +184,8 @@ impl Stored {
                 Some(fresh.kid)
             }
         };
+        let entry = Entry::new("signing_key.revoked", "signing_key", kid).by(Actor::Cli);
+        audit::record(conn, &entry.with("successor", &successor)).await?;
         Ok(Revocation { kid: kid.to_owned(), successor })
     }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::{Cursor, Fault, Role, UserId};
+use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::http::IfMatch;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -99,6 +100,21 @@ async fn set_access(
         return Err(UserError::LastAdmin);
     }
     let changed = users::set_access(conn, user.id, role, disabled_at).await?;
+    note_access(conn, &user, &changed).await?;
     let ended = sessions::revoke_all(conn, user.id, None).await?;
     Ok((changed, ended))
+}
+
+/// Role and access are two things to answer for, also when they change together.
+async fn note_access(conn: &mut AsyncPgConnection, before: &User, after: &User) -> Result<(), UserError> {
+    if before.role() != after.role() {
+        let entry = Entry::new("user.role_changed", "user", after.id);
+        audit::record(conn, &entry.with("from", before.role()).with("to", after.role())).await?;
+    }
+    let action = match (before.disabled_at, after.disabled_at) {
+        (None, Some(_)) => "user.disabled",
+        (Some(_), None) => "user.enabled",
+        _ => return Ok(()),
+    };
+    Ok(audit::record(conn, &Entry::new(action, "user", after.id)).await?)
 }

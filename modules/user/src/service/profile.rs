@@ -3,6 +3,7 @@
 use chrono::Utc;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::UserId;
+use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::auth::Principal;
 use eshopz_platform::events::outbox;
 use eshopz_platform::http::IfMatch;
@@ -55,6 +56,8 @@ impl UserService {
         let account = email::throttle_key(&user.email);
         let checked = self.check_sign_in_throttles(&account, device).await?;
         if !self.verify_throttled(current, known.clone(), &account, device, checked).await? {
+            let mut conn = self.db.conn().await?;
+            audit::record(&mut conn, &Entry::new("user.password_change_failed", "user", user.id)).await?;
             return Err(UserError::WrongCurrentPassword);
         }
         let hash = self.passwords.hash(self.passwords.turn().await?, new).await?;
@@ -69,6 +72,7 @@ impl UserService {
                 users::set_password(conn, user.id, &hash).await?;
                 // Whoever has read a letter with a token must not have the last word.
                 mailed_tokens::forget(conn, user.id, mailed_tokens::Purpose::PasswordReset).await?;
+                audit::record(conn, &Entry::new("user.password_changed", "user", user.id)).await?;
                 Ok(sessions::revoke_all(conn, user.id, Some(principal.session_id.uuid())).await?)
             })
             .await?;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
+use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::context::carry;
 use uuid::Uuid;
 
+use super::sign_in::account;
 use super::{Device, UserService};
 use crate::domain::{email, secret, secret::Secret};
 use crate::error::UserError;
@@ -97,5 +99,6 @@ async fn replace_password(conn: &mut AsyncPgConnection, token: &[u8], hash: &str
     // Who can read the letter has shown that the email is his.
     users::set_email_verified(conn, user.id).await?;
     mailed_tokens::forget(conn, user.id, Purpose::PasswordReset).await?;
+    audit::record(conn, &Entry::new("user.password_reset", "user", user.id).by(account(&user))).await?;
     Ok(sessions::revoke_all(conn, user.id, None).await?)
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::{Fault, Role, UserId};
+use eshopz_platform::audit::{self, Actor, Entry};
 use eshopz_platform::db::{StoreError, violated_constraint};
 use eshopz_platform::events::outbox;
 use eshopz_user_api::UserRegistered;
@@ -69,7 +70,12 @@ impl UserService {
             role: Role::Admin.as_str(),
         };
         let mut conn = self.db.conn().await?;
-        let user = (*conn).transaction(async |conn| create(conn, &new).await).await.map_err(|error| match error {
+        let made = (*conn).transaction(async |conn| {
+            let user = create(conn, &new).await?;
+            audit::record(conn, &Entry::new("user.admin_created", "user", user.id).by(Actor::Cli)).await?;
+            Ok(user)
+        });
+        let user = made.await.map_err(|error| match error {
             UserError::EmailTaken => Fault::conflict(
                 "email_taken",
                 "There is an account with this email already. Take another email, or have an admin change that \

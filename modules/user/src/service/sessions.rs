@@ -1,6 +1,8 @@
 //! Where an account is signed in.
 
+use diesel_async::AsyncConnection as _;
 use eshopz_kernel::{Cursor, SessionId, UserId};
+use eshopz_platform::audit::{self, Entry};
 use uuid::Uuid;
 
 use super::UserService;
@@ -15,10 +17,18 @@ impl UserService {
         Ok(sessions::list(&mut conn, user.uuid(), after, one_more(limit)).await?)
     }
 
-    /// Signs a device out.
-    pub async fn end_session(&self, user: UserId, session: SessionId) -> Result<(), UserError> {
+    /// Signs a device out, which the audit log calls `action`.
+    pub async fn end_session(&self, user: UserId, session: SessionId, action: &'static str) -> Result<(), UserError> {
         let mut conn = self.db.conn().await?;
-        let ended = sessions::revoke(&mut conn, user.uuid(), session.uuid()).await?;
+        let ended = (*conn)
+            .transaction(async |conn| {
+                let ended = sessions::revoke(conn, user.uuid(), session.uuid()).await?;
+                if ended {
+                    audit::record(conn, &Entry::new(action, "session", session)).await?;
+                }
+                Ok::<_, UserError>(ended)
+            })
+            .await?;
         drop(conn);
         self.forget_sessions([session.uuid()]).await;
         if ended { Ok(()) } else { Err(UserError::NoSuchSession) }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::Utc;
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_kernel::{SessionId, UserId};
+use eshopz_platform::audit::{self, Actor, Entry};
 use eshopz_platform::auth::{AUDIENCE, Claims, ISSUER, Principal};
 use uuid::Uuid;
 
@@ -56,6 +57,7 @@ impl UserService {
             address: device.address.as_deref(),
             token_hash: &secret.hash,
             ttl_seconds: self.settings.refresh_token_ttl.as_secs_f64(),
+            entry: Entry::new("auth.signed_in", "session", session).by(account(&user)).row(),
         };
         if !sessions::open(&mut conn, &new).await? {
             return Err(UserError::InvalidCredentials);
@@ -74,9 +76,23 @@ impl UserService {
         let found = found.filter(|user| user.disabled_at.is_none());
         let hash = found.as_ref().and_then(|user| user.password_hash.clone());
         let right = self.verify_throttled(password, hash, &account, device, checked).await?;
+        if !right {
+            self.note_failed_sign_in(&account, found.as_ref()).await?;
+        }
         let outcome = if right { "done" } else { "refused" };
         metrics::counter!("eshopz_user_sign_ins_total", "module" => "user", "outcome" => outcome).increment(1);
         found.filter(|_| right).ok_or(UserError::InvalidCredentials)
+    }
+
+    /// Notes a wrong password by the hash of its email: nobody has shown that it is theirs. A known email takes as
+    /// long as an unknown one.
+    async fn note_failed_sign_in(&self, account: &str, user: Option<&User>) -> Result<(), UserError> {
+        let mut entry = Entry::new("auth.sign_in_failed", "email_hash", account);
+        if let Some(user) = user {
+            entry = entry.with("user_id", user.id);
+        }
+        let mut conn = self.db.conn().await?;
+        Ok(audit::record(&mut conn, &entry).await?)
     }
 
     /// Compares a password, and counts it when it is wrong. `checked` is when the throttles were.
@@ -135,7 +151,7 @@ impl UserService {
     /// Ends the session that the request came with.
     pub async fn sign_out(&self, principal: &Principal) -> Result<(), UserError> {
         // That another request ended it just now is as good.
-        match self.end_session(principal.user_id, principal.session_id).await {
+        match self.end_session(principal.user_id, principal.session_id, "auth.signed_out").await {
             Ok(()) | Err(UserError::NoSuchSession) => Ok(()),
             Err(error) => Err(error),
         }
@@ -159,6 +175,11 @@ impl UserService {
     }
 }
 
+/// Whoever has just shown that an account is theirs.
+pub(super) fn account(user: &User) -> Actor {
+    Actor::Account(UserId::from(user.id), user.role())
+}
+
 async fn exchange(
     conn: &mut AsyncPgConnection,
     presented: &[u8],
@@ -167,7 +188,11 @@ async fn exchange(
 ) -> Result<Refreshed, UserError> {
     let Some(token) = sessions::lock_token(conn, presented).await? else { return Ok(Refreshed::Refused) };
     if token.spent {
-        sessions::revoke(conn, token.user.id, token.session_id).await?;
+        // A repetition finds the session ended, and is no news.
+        if sessions::revoke(conn, token.user.id, token.session_id).await? {
+            let entry = Entry::new("auth.refresh_token_reused", "session", token.session_id);
+            audit::record(conn, &entry.with("user_id", token.user.id)).await?;
+        }
         return Ok(Refreshed::Reused { session_id: token.session_id });
     }
     if !token.good {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Double, Jsonb, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
@@ -32,6 +32,8 @@ pub struct NewSession<'a> {
     pub address: Option<&'a str>,
     pub token_hash: &'a [u8],
     pub ttl_seconds: f64,
+    /// The audit log's row.
+    pub entry: serde_json::Value,
 }
 
 /// A refresh token that somebody presented, with the session and the account behind it.
@@ -48,27 +50,30 @@ pub struct Presented {
     pub good: bool,
 }
 
-/// Begins a session with its first refresh token. False when the account was disabled or deleted, or
+/// Begins a session with its first refresh token, and notes it in the audit log. False when the account was disabled or deleted, or
 /// its password changed, since the password was compared: then that session would outlive the change.
 pub async fn open(conn: &mut AsyncPgConnection, new: &NewSession<'_>) -> QueryResult<bool> {
-    let query = sql_query(
+    let query = sql_query(concat!(
         "WITH holder AS ( \
             SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL AND deleted_at IS NULL \
             FOR SHARE \
          ), opened AS ( \
             INSERT INTO sessions (id, user_id, user_agent, address, expires_at) \
             SELECT $3, id, $4, $5, now() + make_interval(secs => $6) FROM holder RETURNING id \
-         ) \
+         ), noted AS (",
+        eshopz_platform::write_audit_entry!("$8", "opened"),
+        ") \
          INSERT INTO refresh_tokens (hash, session_id, expires_at) \
          SELECT $7, id, now() + make_interval(secs => $6) FROM opened",
-    )
+    ))
     .bind::<SqlUuid, _>(new.user_id)
     .bind::<Text, _>(new.password_hash)
     .bind::<SqlUuid, _>(new.id)
     .bind::<Nullable<Text>, _>(new.user_agent)
     .bind::<Nullable<Text>, _>(new.address)
     .bind::<Double, _>(new.ttl_seconds)
-    .bind::<Binary, _>(new.token_hash);
+    .bind::<Binary, _>(new.token_hash)
+    .bind::<Jsonb, _>(&new.entry);
     Ok(prepared(query).execute(conn).await? == 1)
 }
 

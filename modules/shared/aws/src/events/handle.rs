@@ -166,6 +166,7 @@ async fn guarded(
         request_id: event.id.to_string(),
         traceparent: event.traceparent.clone(),
         deadline: Some(deadline),
+        ..RequestContext::default()
     };
     let span = tracing::info_span!(
         "take_in", event = %event.name, event_id = %event.id, listener = listener.name(), attempt

@@ -101,6 +101,7 @@ async fn guarded(transport: &dyn Transport, claim: &Claim, deadline: Instant) ->
         request_id: event.id.to_string(),
         traceparent: event.traceparent.clone(),
         deadline: Some(deadline),
+        ..RequestContext::default()
     };
     let span = tracing::info_span!(
         "deliver", event = %event.name, event_id = %event.id, listener = %claim.listener, attempt = claim.attempts

@@ -10,7 +10,9 @@ use actix_web::{FromRequest, HttpRequest, web};
 use eshopz_kernel::{Fault, Role, UserId};
 
 use super::HttpFault;
+use crate::audit::Actor;
 use crate::auth::{Authenticator, Principal};
+use crate::context;
 
 /// The header by which a guest holds a cart.
 pub const CART_TOKEN: &str = "x-cart-token";
@@ -109,5 +111,7 @@ async fn authenticate(req: &HttpRequest) -> Result<Option<Principal>, Fault> {
     let authenticator = req
         .app_data::<web::Data<Authenticator>>()
         .ok_or_else(|| Fault::internal("no Authenticator in the application's data"))?;
-    authenticator.authenticate(token).await.map(Some)
+    let principal = authenticator.authenticate(token).await?;
+    context::note_actor(Actor::Account(principal.user_id, principal.role));
+    Ok(Some(principal))
 }

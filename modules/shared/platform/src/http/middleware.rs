@@ -35,11 +35,13 @@ pub async fn request_context(
     if method == Method::HEAD {
         req.head_mut().method = Method::GET;
     }
+    let client = ClientAddress::of(req.request());
     let request_id = request_id(&req);
     let traceparent = traceparent(&req);
     let context = RequestContext {
         request_id: request_id.clone(),
         traceparent: Some(traceparent.clone()),
+        address: client.0,
         ..RequestContext::default()
     };
     let path = req.path().to_owned();
@@ -54,7 +56,6 @@ pub async fn request_context(
     standing::tell(response.headers_mut(), &noted.standings);
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let client = ClientAddress::of(response.request());
     let answered = Answered { status: response.status().as_u16(), started, asked: noted.asked, client };
     record(&span, &method, &route, &answered);
     Ok(response)
@@ -143,6 +144,7 @@ fn module_of(route: &str) -> &'static str {
         _ => "edge",
     }
 }
+
 
 /// Takes the client's id when it is 1 to 128 characters of a harmless alphabet, else makes one.
 fn request_id(req: &ServiceRequest) -> String {

@@ -181,6 +181,7 @@ async fn the_context_goes_along() {
         request_id: "asked-1".to_owned(),
         traceparent: Some(trace.clone()),
         deadline: Some(tokio::time::Instant::now() + Duration::from_secs(3)),
+        ..RequestContext::default()
     };
     context.scope(desk.read::<_, u64>("sleep", &0)).await.unwrap();
     desk.write::<_, u64>("sleep", &0).await.unwrap();

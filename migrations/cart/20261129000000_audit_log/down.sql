@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS carts.audit_log;
