@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use eshopz_cart::{CartDeps, CartModule, CartSettings};
 use eshopz_cart_api::CartApi;
-use eshopz_kernel::{Fault, Role, SessionId};
+use eshopz_kernel::{Event as _, Fault, Role, SessionId};
 use eshopz_order::{OrderDeps, OrderModule, OrderSettings};
 use eshopz_payment::{
     CaptureMode, Gateway, PaymentDeps, PaymentModule, PaymentSettings, SandboxGateway, StripeGateway,
@@ -22,13 +22,13 @@ use eshopz_platform::events::Listener;
 use eshopz_product::{Cache, ProductDeps, ProductModule, ProductSettings};
 use eshopz_product_api::ProductApi;
 use eshopz_user::{FolderMailer, UserDeps, UserModule, UserSettings, parse_signing_keys};
-use eshopz_user_api::UserApi;
+use eshopz_user_api::{ExportRequested, UserApi};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::cli::{Settings, WrongCall, wrong_call};
 use crate::config::{Capture, PaymentGateway, ProductCache};
 use crate::database::Database;
-use crate::modules::Module;
+use crate::modules::{self, Module};
 use crate::neighbours::Neighbours;
 use crate::wire;
 
@@ -152,6 +152,7 @@ pub fn user_module(
             resets_per_account: defaults.resets_per_account.of(limits.resets_per_account),
             resets_per_address: defaults.resets_per_address.of(limits.resets_per_address),
             wrong_tokens_per_address: defaults.wrong_tokens_per_address.of(limits.wrong_tokens_per_address),
+            export_from: modules::hearers_of(ExportRequested::NAME).map(Module::name).collect(),
             ..defaults
         },
     }))
@@ -280,8 +281,8 @@ impl Shop {
     pub fn listeners(&self) -> Vec<(Module, Vec<Arc<dyn Listener>>)> {
         let user = self.user.iter().map(|module| (Module::User, module.listeners()));
         let product = self.product.iter().map(|module| (Module::Product, module.listeners()));
-        let cart = self.cart.iter().map(|module| (Module::Cart, module.listeners()));
-        let payment = self.payment.iter().map(|module| (Module::Payment, module.listeners()));
+        let cart = self.cart.iter().map(|module| (Module::Cart, module.listeners(&self.users)));
+        let payment = self.payment.iter().map(|module| (Module::Payment, module.listeners(&self.users)));
         let order = self.order.iter().map(|module| (Module::Order, module.listeners()));
         let all = user.chain(product).chain(cart).chain(payment).chain(order);
         all.filter(|(_, listeners)| !listeners.is_empty()).collect()

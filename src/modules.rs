@@ -4,6 +4,7 @@ use std::fmt;
 
 use anyhow::bail;
 use eshopz_platform::events::{Subscription, Subscriptions};
+use eshopz_platform::personal::Columns;
 
 /// Ports above the public one, in every process: the internal listener, for the other modules.
 pub const INTERNAL_OFFSET: u16 = 1_000;
@@ -76,7 +77,20 @@ impl Module {
         match self {
             Self::Cart => eshopz_cart::SUBSCRIPTIONS,
             Self::Order => eshopz_order::SUBSCRIPTIONS,
-            Self::User | Self::Product | Self::Payment => &[],
+            Self::Payment => eshopz_payment::SUBSCRIPTIONS,
+            Self::User | Self::Product => &[],
+        }
+    }
+
+    /// The module's columns that can hold text, and what becomes of them when an account is deleted.
+    #[must_use]
+    pub const fn personal(self) -> &'static [Columns] {
+        match self {
+            Self::User => eshopz_user::PERSONAL,
+            Self::Product => eshopz_product::PERSONAL,
+            Self::Cart => eshopz_cart::PERSONAL,
+            Self::Payment => eshopz_payment::PERSONAL,
+            Self::Order => eshopz_order::PERSONAL,
         }
     }
 
@@ -167,6 +181,12 @@ pub fn subscriptions() -> Subscriptions {
         .fold(Subscriptions::default(), |all, one| all.with(one.listener, one.events))
 }
 
+/// The modules that take events of this name.
+pub fn hearers_of(event: &str) -> impl Iterator<Item = Module> {
+    let takes = move |module: &Module| module.subscriptions().iter().any(|one| one.events.contains(&event));
+    Module::ALL.into_iter().filter(takes)
+}
+
 /// A circle among the calls and subscriptions: with it there would be no order to build the modules in.
 #[must_use]
 pub fn circle() -> Option<(Module, Module)> {
@@ -255,7 +275,10 @@ mod tests {
     fn the_graph_names_ports_calls_and_listeners() {
         let graph = describe(true);
         assert!(graph.contains("order    public :3005  internal :4005  management :9005"), "{graph}");
-        assert!(graph.contains("user.deleted.v1 -> cart.forget_customer, order.forget_customer"), "{graph}");
+        assert!(
+            graph.contains("user.deleted.v1 -> cart.forget_customer, order.forget_customer, payment.forget_customer"),
+            "{graph}"
+        );
         assert!(graph.contains("calls      user, product, cart, payment"), "{graph}");
     }
 }

@@ -120,7 +120,7 @@ mod tests {
         let none = NeighbourArgs::default();
         assert!(none.addresses(around(&Module::ALL)).unwrap().is_empty());
         let of_user = none.addresses(around(&[Module::User])).unwrap();
-        assert_eq!(of_user.keys().copied().collect::<Vec<_>>(), [Module::Cart, Module::Order]);
+        assert_eq!(of_user.keys().copied().collect::<Vec<_>>(), [Module::Cart, Module::Payment, Module::Order]);
         let by_queue = Neighbourhood { delivers_events: false, ..around(&[Module::User]) };
         assert!(none.addresses(by_queue).unwrap().is_empty());
         let of_cart = none.addresses(around(&[Module::Cart])).unwrap();

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use eshopz_kernel::{FaultKind, Role, SessionId, UserId};
-use eshopz_user_api::UserApi;
+use eshopz_user_api::{ExportPart, UserApi};
+use serde_json::json;
+use uuid::Uuid;
 
 use super::{Record, World, here_and_away};
 
@@ -17,6 +19,7 @@ async fn suite(api: Arc<dyn UserApi>, world: &World) -> Record {
     assert_eq!(api.verifying_keys().await.unwrap(), keys);
     accounts(&*api, world, &mut record).await;
     sessions(&*api, world, &mut record).await;
+    exports(&*api, world, &mut record).await;
     record
 }
 
@@ -62,4 +65,30 @@ async fn sessions(api: &dyn UserApi, world: &World, record: &mut Record) {
         world.plant(&format!("UPDATE users.{back} WHERE {column}")).await;
         assert_eq!(record.note("as before", api.session_role(session).await).unwrap(), Some(Role::Customer));
     }
+}
+
+async fn exports(api: &dyn UserApi, world: &World, record: &mut Record) {
+    let (export_id, user) = (Uuid::now_v7(), UserId::new());
+    let part = |number, text: &str| ExportPart {
+        export_id,
+        module: "order".to_owned(),
+        number,
+        is_last: true,
+        document: json!({"orders": [{"email": text, "name": "Ада 🧮 \"Love\" \\ lace"}]}),
+    };
+    record.note("nobody waits for it", api.deliver_export(part(0, "lost")).await).unwrap();
+    world
+        .plant(&format!(
+            "INSERT INTO users.users (id, email, full_name) VALUES ('{user}', 'export@example.com', 'Ann'); \
+             INSERT INTO users.exports (id, user_id) VALUES ('{export_id}', '{user}')"
+        ))
+        .await;
+    for (number, text) in [(0, "first"), (1, "second"), (1, "second"), (0, "again")] {
+        record.note("a part", api.deliver_export(part(number, text)).await).unwrap();
+    }
+    let rows = "SELECT document::text FROM users.export_parts ORDER BY number";
+    let kept: Vec<String> =
+        world.db.owner().await.query(rows, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert!(kept.len() == 2 && kept[0].contains("again") && kept[1].contains("second"), "{kept:?}");
+    assert!(kept[0].contains("🧮"), "{kept:?}");
 }

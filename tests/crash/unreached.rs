@@ -27,6 +27,7 @@ pub const UNREACHED: &[(&str, &str)] = &[
         "the gateway lets a hold go that nobody wants to; see tests/topologies",
     ),
     ("order::service::cancel::OrderService::resume_cancel#", LOST_RACE),
+    ("order::listeners::Export::", "an export changes nothing but what it is gathered in; see tests/flows/privacy.rs"),
     ("payment::service::attempts::PaymentService::carry_out#2:", OTHER_GATEWAY),
     ("payment::service::attempts::PaymentService::forget_attempt#", OTHER_GATEWAY),
     ("payment::service::attempts::take_in#2:", LOST_WEBHOOK),

@@ -19,9 +19,25 @@ struct Case {
     run: for<'a> fn(&'a mut Deployment) -> BoxFuture<'a, ()>,
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 16] = [
     Case { event: "user.deleted.v1", listener: "cart.forget_customer", run: |d| Box::pin(account_and_cart(d)) },
     Case { event: "user.deleted.v1", listener: "order.forget_customer", run: |d| Box::pin(account_and_orders(d)) },
+    Case { event: "user.deleted.v1", listener: "payment.forget_customer", run: |d| Box::pin(account_and_payments(d)) },
+    Case {
+        event: "user.export_requested.v1",
+        listener: "cart.export",
+        run: |d| Box::pin(handed_over_by(d, Module::Cart)),
+    },
+    Case {
+        event: "user.export_requested.v1",
+        listener: "payment.export",
+        run: |d| Box::pin(handed_over_by(d, Module::Payment)),
+    },
+    Case {
+        event: "user.export_requested.v1",
+        listener: "order.export",
+        run: |d| Box::pin(handed_over_by(d, Module::Order)),
+    },
     Case {
         event: "payment.succeeded.v1",
         listener: "order.settle",
@@ -141,6 +157,28 @@ async fn account_and_cart(deployment: &mut Deployment) {
     let pair = (Module::User, Module::Cart);
     through_a_crash(deployment, pair, async |deployment| delete_account(deployment, &ada).await).await;
     deployment.until_none("SELECT 1 FROM carts.carts WHERE id::text = $1", &cart).await;
+}
+
+async fn account_and_payments(deployment: &mut Deployment) {
+    let ada = deployment.register(&deployment.email("ada")).await;
+    let cart = cart_of(deployment, &ada).await;
+    let me = [("authorization", ada.as_str()), ("idempotency-key", "one")];
+    let order = json!({"cart_id": cart, "shipping_address": address(), "payment_method": "pm_card_visa"});
+    let order = deployment.send("POST", "/api/v1/orders", &me, Some(order)).await.expect(201);
+    through_a_crash(deployment, (Module::User, Module::Payment), async |d| delete_account(d, &ada).await).await;
+    let remembered = "SELECT 1 FROM payments.payments WHERE id::text = $1 AND method IS NOT NULL";
+    deployment.until_none(remembered, id(&order["payment"])).await;
+}
+
+/// Of a module that is away while its part is asked for.
+async fn handed_over_by(deployment: &mut Deployment, module: Module) {
+    let ada = deployment.register(&deployment.email("ada")).await;
+    let me = [("authorization", ada.as_str())];
+    let path = "/api/v1/users/me/export";
+    let asked = async |d: &Deployment| d.send("GET", path, &me, None).await.status;
+    assert_eq!(through_a_crash(deployment, (Module::User, module), asked).await, 503);
+    let all = deployment.until(path, &me, |_| true).await;
+    assert!(all[module.name()].is_object(), "{all}");
 }
 
 async fn account_and_orders(deployment: &mut Deployment) {

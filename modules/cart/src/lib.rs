@@ -9,9 +9,11 @@
 
 mod domain;
 mod error;
+mod export;
 mod http;
 mod jobs;
 mod listeners;
+mod personal;
 mod pricing;
 mod schema;
 mod service;
@@ -30,11 +32,13 @@ use eshopz_platform::db::{Db, StoreError};
 use eshopz_platform::events::Listener;
 use eshopz_platform::jobs::Periodic;
 use eshopz_product_api::ProductApi;
+use eshopz_user_api::UserApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use error::PROBLEMS;
 pub use http::routes;
 pub use listeners::SUBSCRIPTIONS;
+pub use personal::PERSONAL;
 
 use service::CartService;
 
@@ -95,9 +99,10 @@ impl CartModule {
         routes(cfg);
     }
 
+    /// What the module does about events. `users` takes what is handed over for a person.
     #[must_use]
-    pub fn listeners(&self) -> Vec<Arc<dyn Listener>> {
-        vec![Arc::new(listeners::ForgetCustomer(Arc::clone(&self.service)))]
+    pub fn listeners(&self, users: &Arc<dyn UserApi>) -> Vec<Arc<dyn Listener>> {
+        listeners::all(&self.service, users)
     }
 
     #[must_use]

@@ -1,6 +1,8 @@
 //! The cart module through its HTTP, against a real PostgreSQL, with a catalogue made of memory.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "it/accounts.rs"]
+mod accounts;
 #[path = "it/carts.rs"]
 mod carts;
 #[path = "it/items.rs"]

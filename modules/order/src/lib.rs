@@ -10,9 +10,11 @@
 
 mod domain;
 mod error;
+mod export;
 mod http;
 mod jobs;
 mod listeners;
+mod personal;
 mod schema;
 mod service;
 mod store;
@@ -36,6 +38,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub use error::PROBLEMS;
 pub use http::routes;
 pub use listeners::SUBSCRIPTIONS;
+pub use personal::PERSONAL;
 
 use service::OrderService;
 

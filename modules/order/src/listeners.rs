@@ -10,7 +10,7 @@ use eshopz_payment_api::{
     RefundStatus,
 };
 use eshopz_platform::events::{Listener, Subscription};
-use eshopz_user_api::UserDeleted;
+use eshopz_user_api::{ExportRequested, UserDeleted};
 
 use crate::service::{Delivery, OrderService};
 
@@ -27,8 +27,11 @@ const NOTE_REFUND: Subscription = Subscription {
 };
 const FORGET_CUSTOMER: Subscription = Subscription { listener: "order.forget_customer", events: &[UserDeleted::NAME] };
 
+const EXPORT: Subscription = Subscription { listener: "order.export", events: &[ExportRequested::NAME] };
+
 /// What the module listens to, wherever it runs.
-pub const SUBSCRIPTIONS: &[Subscription] = &[FINISH, SETTLE, VOIDED, UNDO, TAKE_BACK, NOTE_REFUND, FORGET_CUSTOMER];
+pub const SUBSCRIPTIONS: &[Subscription] =
+    &[FINISH, SETTLE, VOIDED, UNDO, TAKE_BACK, NOTE_REFUND, FORGET_CUSTOMER, EXPORT];
 
 /// Every listener of the module.
 pub fn all(service: &Arc<OrderService>) -> Vec<Arc<dyn Listener>> {
@@ -40,6 +43,7 @@ pub fn all(service: &Arc<OrderService>) -> Vec<Arc<dyn Listener>> {
         Arc::new(TakeBack(Arc::clone(service))),
         Arc::new(NoteRefund(Arc::clone(service))),
         Arc::new(ForgetCustomer(Arc::clone(service))),
+        Arc::new(Export(Arc::clone(service))),
     ]
 }
 
@@ -207,7 +211,27 @@ impl Listener for ForgetCustomer {
 
     async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {
         let deleted: UserDeleted = event.decode()?;
-        Ok(self.0.forget_customer(deleted.user_id, delivery(self, event)).await?)
+        let hash = deleted.email_hash.as_deref();
+        Ok(self.0.forget_customer(deleted.user_id, hash, delivery(self, event)).await?)
+    }
+}
+
+/// Hands over what the module holds on a person.
+struct Export(Arc<OrderService>);
+
+#[eshopz_crash::crash_points]
+#[async_trait]
+impl Listener for Export {
+    fn name(&self) -> &'static str {
+        EXPORT.listener
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        EXPORT.events
+    }
+
+    async fn handle(&self, event: &EventEnvelope) -> Result<(), Fault> {
+        self.0.export(&event.decode()?).await
     }
 }
 

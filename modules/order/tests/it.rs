@@ -21,6 +21,8 @@ mod jobs_apart;
 mod listing;
 #[path = "it/neighbours.rs"]
 mod neighbours;
+#[path = "it/privacy.rs"]
+mod privacy;
 #[path = "it/reader.rs"]
 mod reader;
 #[path = "it/recovery.rs"]

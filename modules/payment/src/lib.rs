@@ -13,9 +13,13 @@
 mod api;
 mod domain;
 mod error;
+mod export;
+mod forget;
 pub mod gateway;
 mod http;
 mod jobs;
+mod listeners;
+mod personal;
 mod schema;
 mod service;
 mod store;
@@ -33,6 +37,7 @@ use eshopz_platform::books::Report;
 use eshopz_platform::db::Db;
 use eshopz_platform::events::Listener;
 use eshopz_platform::jobs::Periodic;
+use eshopz_user_api::UserApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
@@ -40,6 +45,8 @@ pub use domain::Method;
 pub use error::PROBLEMS;
 pub use gateway::{Gateway, SandboxGateway, StripeGateway, StripeSettings};
 pub use http::routes;
+pub use listeners::SUBSCRIPTIONS;
+pub use personal::PERSONAL;
 
 use service::PaymentService;
 
@@ -127,10 +134,10 @@ impl PaymentModule {
         routes(cfg);
     }
 
-    /// None: nothing personal is kept here, so even a deleted account is no news.
+    /// What the module does about events. `users` takes what is handed over for a person.
     #[must_use]
-    pub fn listeners(&self) -> Vec<Arc<dyn Listener>> {
-        Vec::new()
+    pub fn listeners(&self, users: &Arc<dyn UserApi>) -> Vec<Arc<dyn Listener>> {
+        listeners::all(&self.service, users)
     }
 
     /// The periodic jobs.

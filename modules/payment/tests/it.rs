@@ -26,6 +26,8 @@ mod lost_webhooks;
 mod other_gateway;
 #[path = "it/paying.rs"]
 mod paying;
+#[path = "it/privacy.rs"]
+mod privacy;
 #[path = "it/races.rs"]
 mod races;
 #[path = "it/reading.rs"]

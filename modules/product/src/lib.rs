@@ -15,6 +15,7 @@ mod domain;
 mod error;
 mod http;
 mod jobs;
+mod personal;
 mod schema;
 mod service;
 mod store;
@@ -38,6 +39,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use error::{PROBLEMS, ProductError};
 pub use http::routes;
+pub use personal::PERSONAL;
 
 use service::ProductService;
 use transfer::{ImportReport, Progress};

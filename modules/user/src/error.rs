@@ -31,6 +31,8 @@ pub enum UserError {
     DefaultAddressNeeded,
     #[error("the address book is full")]
     AddressBookFull,
+    #[error("not every module has handed its part of an export over")]
+    ExportNotReady,
     #[error("too many requests wait for a password to be hashed")]
     Busy,
     #[error("password hashing: {0}")]
@@ -98,6 +100,9 @@ impl From<UserError> for Fault {
                 "address_book_full",
                 format!("The address book has its {} entries. Delete one first.", crate::domain::MAX_ADDRESSES),
             ),
+            UserError::ExportNotReady => {
+                Self::unavailable("Your data is still being gathered. Ask again in a few seconds.", 5)
+            }
             UserError::Busy => Self::unavailable("Too many sign-ins at the moment. Try again in a few seconds.", 2),
             // Of an operator's making; no consumer sees them.
             error @ (UserError::Hashing(_)

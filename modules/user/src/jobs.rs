@@ -15,14 +15,20 @@ const BATCH: i64 = 1_000;
 
 /// The module's jobs.
 pub fn all(service: &Arc<UserService>) -> Vec<Periodic> {
-    let service = Arc::clone(service);
-    vec![Periodic::new("sweep_credentials", Duration::from_secs(600), move || {
-        let service = Arc::clone(&service);
-        async move {
-            sweep_credentials(&service.db).await?;
-            Ok(service.keyring.sweep().await?)
-        }
-    })]
+    let (sweeping, exporting) = (Arc::clone(service), Arc::clone(service));
+    vec![
+        Periodic::new("sweep_credentials", Duration::from_secs(600), move || {
+            let service = Arc::clone(&sweeping);
+            async move {
+                sweep_credentials(&service.db).await?;
+                Ok(service.keyring.sweep().await?)
+            }
+        }),
+        Periodic::new("sweep_exports", Duration::from_secs(60), move || {
+            let service = Arc::clone(&exporting);
+            async move { Ok(service.sweep_exports().await?) }
+        }),
+    ]
 }
 
 /// Tokens go before their sessions: whoever refreshes takes the locks in the same order.

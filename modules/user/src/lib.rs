@@ -19,6 +19,7 @@ mod http;
 mod jobs;
 mod keys;
 pub mod mail;
+mod personal;
 mod schema;
 mod service;
 pub mod settings;
@@ -42,6 +43,7 @@ pub use error::{PROBLEMS, UserError};
 pub use http::routes;
 pub use keys::{GivenKey, KeyInfo, KeyState, Revocation, Rotation, parse_signing_keys};
 pub use mail::{FolderMailer, Mail, Mailer};
+pub use personal::PERSONAL;
 use service::UserService;
 pub use settings::{Limit, UserSettings};
 

@@ -80,4 +80,22 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    exports (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        requested_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    export_parts (export_id, module, number) {
+        export_id -> Uuid,
+        module -> Text,
+        number -> Integer,
+        is_last -> Bool,
+        document -> Jsonb,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(users, sessions);

@@ -62,6 +62,12 @@ pub struct UserSettings {
     pub resets_per_address: Limit,
     /// Mailed tokens per client address that are not good.
     pub wrong_tokens_per_address: Limit,
+    /// Requests for what is held on a person, per account.
+    pub exports_per_account: Limit,
+    /// How long such a request waits for the other modules.
+    pub export_patience: Duration,
+    /// The modules that hand over what they hold on a person.
+    pub export_from: Vec<&'static str>,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -93,6 +99,9 @@ impl Default for UserSettings {
             resets_per_account: Limit::new(5, HOUR),
             resets_per_address: Limit::new(100, HOUR),
             wrong_tokens_per_address: Limit::new(100, HOUR),
+            exports_per_account: Limit::new(20, HOUR),
+            export_patience: Duration::from_secs(10),
+            export_from: Vec::new(),
         }
     }
 }

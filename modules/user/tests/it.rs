@@ -9,6 +9,8 @@ mod addresses;
 mod audit_log;
 #[path = "it/books.rs"]
 mod books;
+#[path = "it/export.rs"]
+mod export;
 #[path = "it/keys.rs"]
 mod keys;
 #[path = "it/profile.rs"]

@@ -2,5 +2,6 @@
 //! row locked, so a statement after the lock sees all that was in the cart before.
 
 pub mod carts;
+pub mod export;
 pub mod items;
 pub mod status;

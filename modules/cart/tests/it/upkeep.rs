@@ -1,13 +1,16 @@
 //! What happens to carts without a request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
 use eshopz_kernel::{Event as _, EventEnvelope, EventId, UserId};
-use eshopz_user_api::UserDeleted;
-use serde_json::json;
+use eshopz_user_api::{ExportRequested, UserApi, UserDeleted};
+use serde_json::{Value, json};
 use tokio::sync::watch;
+use uuid::Uuid;
 
+use crate::accounts::Accounts;
 use crate::shop::Shop;
 
 #[tokio::test]
@@ -59,10 +62,11 @@ async fn a_deleted_account_takes_its_carts_along() {
     guest.add(shop.catalogue.offer(100, 9), 1).await;
     customer.add(shop.catalogue.offer(200, 9), 1).await;
     customer.send("POST", "/merge", Some(json!({"cart_id": guest.cart, "token": guest.header.1}))).await;
-    let payload = serde_json::to_value(UserDeleted { user_id: user, at: Utc::now() }).unwrap();
+    let payload = serde_json::to_value(UserDeleted { user_id: user, email_hash: None, at: Utc::now() }).unwrap();
     let name = UserDeleted::NAME.to_owned();
     let event = EventEnvelope { id: EventId::new(), name, occurred_at: Utc::now(), payload, traceparent: None };
-    let listeners = shop.carts.listeners();
+    let users: Arc<dyn UserApi> = Accounts::shared();
+    let listeners = shop.carts.listeners(&users);
     let listener = listeners.iter().find(|listener| listener.name() == "cart.forget_customer").unwrap();
     assert_eq!(listener.events(), [UserDeleted::NAME]);
     listener.handle(&event).await.unwrap();
@@ -72,6 +76,37 @@ async fn a_deleted_account_takes_its_carts_along() {
     shop.customer(user).await;
     listener.handle(&event).await.unwrap();
     assert_eq!(shop.count("carts").await, 2);
+}
+
+#[tokio::test]
+async fn a_persons_carts_are_handed_over_in_parts() {
+    let shop = Shop::open().await;
+    let user = UserId::new();
+    let ours = shop.customer(user).await;
+    ours.add(shop.catalogue.offer(200, 9), 3).await;
+    shop.customer(UserId::new()).await;
+    shop.plant(&format!(
+        "INSERT INTO carts (id, customer_id, currency, expires_at, status, closed_at, order_id) \
+         SELECT gen_random_uuid(), '{user}', 'USD', now(), 'ordered', now(), gen_random_uuid() FROM generate_series(1, 20)"
+    ))
+    .await;
+    let accounts = Accounts::shared();
+    let users: Arc<dyn UserApi> = accounts.clone();
+    let listeners = shop.carts.listeners(&users);
+    let listener = listeners.iter().find(|listener| listener.name() == "cart.export").unwrap();
+    let request = ExportRequested { export_id: Uuid::now_v7(), user_id: user, email_hash: None, at: Utc::now() };
+    let (payload, name) = (serde_json::to_value(&request).unwrap(), ExportRequested::NAME.to_owned());
+    let event = EventEnvelope { id: EventId::new(), name, occurred_at: Utc::now(), payload, traceparent: None };
+    listener.handle(&event).await.unwrap();
+    let parts = accounts.exported.lock().unwrap();
+    let told: Vec<_> = parts.iter().map(|part| (part.module.as_str(), part.number, part.is_last)).collect();
+    assert_eq!(told, [("cart", 0, false), ("cart", 1, false), ("cart", 2, true)]);
+    assert!(parts.iter().all(|part| part.export_id == request.export_id));
+    let carts: Vec<&Value> = parts.iter().flat_map(|part| part.document["carts"].as_array().unwrap()).collect();
+    assert_eq!(carts.len(), 21);
+    let open = carts.iter().find(|cart| cart["status"] == "open").unwrap();
+    assert_eq!((&open["id"], &open["items"][0]["quantity"]), (&json!(ours.cart), &json!(3)));
+    assert!(!parts.iter().any(|part| part.document.to_string().contains("token_hash")));
 }
 
 #[tokio::test]

@@ -153,13 +153,19 @@ impl OrderService {
     ///
     /// # Errors
     /// The database's.
-    pub async fn forget_customer(&self, user: UserId, via: Delivery) -> Result<(), OrderError> {
+    pub async fn forget_customer(
+        &self,
+        user: UserId,
+        email_hash: Option<&str>,
+        via: Delivery,
+    ) -> Result<(), OrderError> {
         let mut conn = self.db.conn().await?;
         (*conn)
             .transaction(async |conn| {
                 if Delivery::claim(Some(via), conn).await? {
-                    store::forget_customer(conn, user).await?;
-                    store::forget_keys(conn, user).await?;
+                    let orders = store::forget_orders(conn, user, email_hash).await?;
+                    store::forget_words(conn, &orders).await?;
+                    store::forget_keys(conn, user, &orders).await?;
                 }
                 Ok(())
             })

@@ -2,6 +2,8 @@
 
 mod columns;
 mod due;
+mod export;
+mod forget;
 mod lines;
 mod list;
 mod orders;
@@ -13,11 +15,12 @@ mod timeline;
 mod whole;
 
 pub use due::{Due, Position, by_ids, take};
+pub use export::exported;
+pub use forget::{forget_keys, forget_orders, forget_words};
 pub use lines::lines_of;
 pub use list::{OrderFilter, OrderSort, list};
 pub use orders::{
-    begin_sale, by_cart, by_id, by_number, change, end_sale, forget_customer, forget_keys, lock, lock_if_free,
-    set_finished, set_undone, touch,
+    begin_sale, by_cart, by_id, by_number, change, end_sale, lock, lock_if_free, set_finished, set_undone, touch,
 };
 pub use place::{Placing, leave_unpaid, pay, place};
 pub use refunds::{

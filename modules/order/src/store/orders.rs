@@ -3,14 +3,13 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use eshopz_kernel::{CartId, OrderId, UserId};
+use eshopz_kernel::{CartId, OrderId};
 use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 
 use super::{OrderRow, StatusChange};
-use crate::domain::customer_scope;
 use crate::schema::orders;
 
 /// The order with this id.
@@ -112,28 +111,4 @@ pub async fn set_undone(conn: &mut AsyncPgConnection, id: OrderId, at: DateTime<
     )
     .execute(conn)
     .await
-}
-
-/// Makes a customer's orders anonymous. What was sold, for how much and to which country stays.
-pub async fn forget_customer(conn: &mut AsyncPgConnection, user: UserId) -> QueryResult<usize> {
-    prepared(
-        sql_query(
-            "UPDATE orders SET email = 'deleted@customer.invalid', version = version + 1, updated_at = now(), \
-                shipping_address = jsonb_build_object('name', 'deleted', 'line1', '-', 'city', '-', \
-                    'postal_code', '-', 'country', shipping_address -> 'country'), \
-                billing_address = jsonb_build_object('name', 'deleted', 'line1', '-', 'city', '-', \
-                    'postal_code', '-', 'country', billing_address -> 'country') \
-             WHERE customer_id = $1",
-        )
-        .bind::<SqlUuid, _>(user.uuid()),
-    )
-    .execute(conn)
-    .await
-}
-
-/// Removes the answers that are kept for a customer's repeated requests: their addresses are in them.
-pub async fn forget_keys(conn: &mut AsyncPgConnection, user: UserId) -> QueryResult<usize> {
-    prepared(sql_query("DELETE FROM idempotency_keys WHERE caller = $1").bind::<Text, _>(customer_scope(user)))
-        .execute(conn)
-        .await
 }

@@ -133,8 +133,8 @@ async fn a_deleted_account_leaves_its_orders_without_a_name() {
     let cart = shop.near.cart(CartOwner::Customer(user), &[(shop.near.variant(1_000, 5), 1)]);
     let order = shop.place("k", &vec![("authorization", &bearer)], order_of(cart)).await.json();
     let (other, _) = placed(&shop, order_of).await;
-    shop.deliver(&UserDeleted { user_id: user, at: chrono::Utc::now() }).await;
-    shop.deliver(&UserDeleted { user_id: UserId::new(), at: chrono::Utc::now() }).await;
+    shop.deliver(&UserDeleted { user_id: user, email_hash: None, at: chrono::Utc::now() }).await;
+    shop.deliver(&UserDeleted { user_id: UserId::new(), email_hash: None, at: chrono::Utc::now() }).await;
     let admin = shop.app.identity.admin();
     let staff = vec![("authorization", admin.as_str())];
     let seen = shop.get(&path(&order, ""), &staff).await;

@@ -13,7 +13,7 @@ use eshopz_payment_api::{
     CreatePayment, PaymentApi, PaymentStatus, PaymentSummary, RefundPayment, RefundStatus, RefundSummary,
 };
 use eshopz_product_api::{GiveBackStock, ProductApi, ReserveStock, Shortage, StockLine, VariantSnapshot};
-use eshopz_user_api::{UserApi, UserSummary, VerifyingKey};
+use eshopz_user_api::{ExportPart, UserApi, UserSummary, VerifyingKey};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -32,6 +32,7 @@ pub struct Cart {
 
 #[derive(Debug, Default)]
 pub struct World {
+    pub exported: Vec<ExportPart>,
     pub emails: HashMap<UserId, String>,
     /// With `available` as what is on hand and not reserved.
     pub variants: HashMap<VariantId, VariantSnapshot>,
@@ -121,6 +122,11 @@ impl UserApi for Neighbours {
     async fn user(&self, id: UserId) -> Result<UserSummary, Fault> {
         let email = self.world().emails.get(&id).cloned().ok_or_else(|| Fault::not_found("account"))?;
         Ok(UserSummary { id, email, full_name: "Ada".into(), role: Role::Customer })
+    }
+
+    async fn deliver_export(&self, part: ExportPart) -> Result<(), Fault> {
+        self.world().exported.push(part);
+        Ok(())
     }
 }
 

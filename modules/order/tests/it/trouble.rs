@@ -9,7 +9,7 @@ use eshopz_cart_api::{CartApi, CartOwner, CheckoutCart};
 use eshopz_kernel::{CartId, Fault, OrderId, PaymentId, Role, SessionId, UserId, VariantId};
 use eshopz_payment_api::{CreatePayment, PaymentApi, PaymentSummary, RefundPayment, RefundSummary};
 use eshopz_product_api::{GiveBackStock, ProductApi, ReserveStock, VariantSnapshot};
-use eshopz_user_api::{UserApi, UserSummary, VerifyingKey};
+use eshopz_user_api::{ExportPart, UserApi, UserSummary, VerifyingKey};
 
 use crate::fakes::Neighbours;
 
@@ -123,6 +123,10 @@ impl UserApi for Way {
 
     async fn user(&self, id: UserId) -> Result<UserSummary, Fault> {
         self.on("users.user", self.near.user(id)).await
+    }
+
+    async fn deliver_export(&self, part: ExportPart) -> Result<(), Fault> {
+        self.on("users.deliver_export", self.near.deliver_export(part)).await
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod columns;
 pub mod comparison;
+pub mod export;
 pub mod fresh;
 pub mod ledger;
 pub mod lists;

@@ -80,10 +80,11 @@ pub async fn is_applied(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<b
     diesel::select(diesel::dsl::exists(found)).single(conn).await
 }
 
-/// Marks an event as applied.
+/// Marks an event as applied. What it said is in the ledger then; the rest of it, perhaps a name and an address, is not
+/// kept.
 pub async fn mark_applied(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<usize> {
     diesel::update(webhook_events::table.find(id))
-        .set(webhook_events::applied_at.eq(diesel::dsl::now))
+        .set((webhook_events::applied_at.eq(diesel::dsl::now), webhook_events::body.eq("")))
         .execute(conn)
         .await
 }

@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod jobs;
 pub mod migrate;
 mod notices;
+pub mod personal;
 pub mod prepared;
 pub mod service_secret;
 pub mod tasks;

@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use eshopz_kernel::{Event, Fault, Role, SessionId, UserId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
 
 /// The public half of a key that signs access tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +36,24 @@ pub trait UserApi: Send + Sync {
 
     /// An account. Fails with `not_found` when there is none or it was deleted.
     async fn user(&self, id: UserId) -> Result<UserSummary, Fault>;
+
+    /// Takes a part of an export in, [`ExportRequested`]. The same part again replaces the first; one of an export
+    /// that nobody waits for any more is dropped.
+    async fn deliver_export(&self, part: ExportPart) -> Result<(), Fault>;
+}
+
+/// Some of what a module holds on a person.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExportPart {
+    pub export_id: Uuid,
+    /// Whose part it is, as in `order`.
+    pub module: String,
+    /// Counted from 0: what is large comes in several.
+    pub number: u32,
+    /// Whether none of the module's comes after it.
+    pub is_last: bool,
+    /// An object of lists. Lists of the same name in several parts are one list.
+    pub document: Value,
 }
 
 /// Somebody made an account.
@@ -51,6 +71,10 @@ impl Event for UserRegistered {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserDeleted {
     pub user_id: UserId,
+    /// SHA-256 in hex of the email in small letters, if the person had shown that it is theirs: what a guest has left
+    /// under it is theirs too.
+    #[serde(default)]
+    pub email_hash: Option<String>,
     pub at: DateTime<Utc>,
 }
 
@@ -58,5 +82,21 @@ impl Event for UserDeleted {
     const NAME: &'static str = "user.deleted.v1";
 }
 
+/// Somebody wants to see what the shop holds on him: each module that holds anything hands its part over by
+/// [`UserApi::deliver_export`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportRequested {
+    pub export_id: Uuid,
+    pub user_id: UserId,
+    /// As in [`UserDeleted`].
+    #[serde(default)]
+    pub email_hash: Option<String>,
+    pub at: DateTime<Utc>,
+}
+
+impl Event for ExportRequested {
+    const NAME: &'static str = "user.export_requested.v1";
+}
+
 /// Every event of the module.
-pub const EVENTS: &[&str] = &[UserRegistered::NAME, UserDeleted::NAME];
+pub const EVENTS: &[&str] = &[UserRegistered::NAME, UserDeleted::NAME, ExportRequested::NAME];

@@ -4,6 +4,7 @@ mod accounts;
 mod addresses;
 mod audit_log;
 mod device;
+mod export;
 mod fields;
 mod keys;
 mod profile;
@@ -41,6 +42,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(profile::update_profile)
             .service(profile::delete_profile)
             .service(profile::change_password)
+            .service(export::export_profile)
             .service(sessions::list_sessions)
             .service(sessions::delete_session)
             .service(addresses::list_addresses)
@@ -49,9 +51,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(addresses::update_address)
             .service(addresses::delete_address)
             .service(accounts::list_users)
+            .service(audit_log::list_user_audit_log)
             .service(accounts::get_user)
             .service(accounts::update_user),
-            .service(audit_log::list_user_audit_log)
     );
     cfg.service(keys::list_signing_keys);
 }

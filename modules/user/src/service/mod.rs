@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod addresses;
+pub mod export;
 pub mod profile;
 pub mod recovery;
 pub mod registration;
@@ -17,7 +18,7 @@ use eshopz_platform::auth::{SessionCopies, forget_sessions};
 use eshopz_platform::cache::{Counters, Throttle};
 use eshopz_platform::context::carry;
 use eshopz_platform::db::Db;
-use eshopz_user_api::{UserApi, UserSummary, VerifyingKey};
+use eshopz_user_api::{ExportPart, UserApi, UserSummary, VerifyingKey};
 use uuid::Uuid;
 
 use crate::UserDeps;
@@ -58,6 +59,7 @@ struct Throttles {
     reset_account: Throttle,
     reset_address: Throttle,
     wrong_token_address: Throttle,
+    exports_account: Throttle,
 }
 
 impl Throttles {
@@ -71,6 +73,7 @@ impl Throttles {
             reset_account: throttle("reset_account", settings.resets_per_account),
             reset_address: throttle("reset_address", settings.resets_per_address),
             wrong_token_address: throttle("wrong_token_address", settings.wrong_tokens_per_address),
+            exports_account: throttle("exports_account", settings.exports_per_account),
         }
     }
 }
@@ -126,5 +129,9 @@ impl UserApi for UserService {
     async fn user(&self, id: UserId) -> Result<UserSummary, Fault> {
         let user = self.account(id).await?;
         Ok(UserSummary { id, role: user.role(), email: user.email, full_name: user.full_name })
+    }
+
+    async fn deliver_export(&self, part: ExportPart) -> Result<(), Fault> {
+        Ok(self.take_export_part(&part).await?)
     }
 }

@@ -14,7 +14,7 @@ use super::{Device, UserService};
 use crate::domain::email;
 use crate::error::UserError;
 use crate::store::users::{self, ProfileChange, User};
-use crate::store::{addresses, mailed_tokens, sessions};
+use crate::store::{addresses, exports, mailed_tokens, sessions};
 
 impl UserService {
     /// An account.
@@ -104,6 +104,8 @@ async fn delete(conn: &mut AsyncPgConnection, id: UserId, if_match: &IfMatch) ->
     sessions::anonymise(conn, user.id).await?;
     addresses::delete_all(conn, user.id).await?;
     mailed_tokens::forget_all(conn, user.id).await?;
-    outbox::publish(conn, &UserDeleted { user_id: id, at: Utc::now() }).await?;
+    exports::delete_of(conn, user.id).await?;
+    audit::record(conn, &Entry::new("user.deleted", "user", id)).await?;
+    outbox::publish(conn, &UserDeleted { user_id: id, email_hash: user.own_email_hash(), at: Utc::now() }).await?;
     Ok(ended)
 }

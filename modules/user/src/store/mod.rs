@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod audit;
+pub mod exports;
 pub mod keys;
 pub mod mailed_tokens;
 pub mod sessions;

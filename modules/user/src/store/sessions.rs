@@ -178,6 +178,16 @@ pub async fn list(
         .await
 }
 
+/// Every session of an account that is kept, newest first.
+pub async fn all(conn: &mut AsyncPgConnection, user_id: Uuid) -> QueryResult<Vec<Session>> {
+    sessions::table
+        .filter(sessions::user_id.eq(user_id))
+        .order(sessions::id.desc())
+        .select(Session::as_select())
+        .load(conn)
+        .await
+}
+
 /// Removes refresh tokens that expired, and those of sessions that ended; at most `limit`.
 pub async fn sweep_tokens(conn: &mut AsyncPgConnection, limit: i64) -> QueryResult<usize> {
     let query = sql_query(

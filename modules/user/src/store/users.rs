@@ -9,6 +9,7 @@ use eshopz_kernel::Role;
 use eshopz_platform::db::Single as _;
 use uuid::Uuid;
 
+use crate::domain::email;
 use crate::schema::users;
 
 diesel::define_sql_function! { fn lower(text: Text) -> Text; }
@@ -37,6 +38,12 @@ impl User {
     /// Whether it is an admin who can sign in.
     pub fn is_acting_admin(&self) -> bool {
         self.role() == Role::Admin && self.disabled_at.is_none()
+    }
+
+    /// The hash of the email, if the person has shown that it is theirs. Else somebody could have what another one has
+    /// left under it shown, or removed.
+    pub fn own_email_hash(&self) -> Option<String> {
+        self.email_verified_at.map(|_| email::hash(&self.email))
     }
 }
 
