@@ -11,8 +11,12 @@ mod books;
 mod categories;
 #[path = "it/copies.rs"]
 mod copies;
+#[path = "it/descriptions.rs"]
+mod descriptions;
 #[path = "it/giving_back.rs"]
 mod giving_back;
+#[path = "it/hostile_files.rs"]
+mod hostile_files;
 #[path = "it/lists.rs"]
 mod lists;
 #[path = "it/products.rs"]

@@ -1,10 +1,12 @@
 //! The text of a cell: its encoding, truth values, and the guard against formulas.
 //!
 //! A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@` or a tab as a formula, so a title that
-//! somebody made up could read the merchant's other cells. On the way out such a cell gets a leading `'`,
-//! which a spreadsheet shows as text; on the way in it is taken off again.
+//! somebody made up could read the merchant's other cells (OWASP CSV Injection; ASVS 1.2.10). On the way out such
+//! a cell gets a leading `'`, which a spreadsheet shows as text; on the way in it is taken off again.
 
 use std::borrow::Cow;
+
+use eshopz_kernel::text::{breaks_a_line, is_invisible};
 
 /// Code points of the bytes 0x80 to 0x9f in Windows-1252, which is what "Latin-1" files really are.
 const WINDOWS_1252: &str = "€\u{81}‚ƒ„…†‡ˆ‰Š‹Œ\u{8d}Ž\u{8f}\u{90}‘’“”•–—˜™š›œ\u{9d}žŸ";
@@ -25,9 +27,26 @@ fn western(byte: u8) -> char {
     }
 }
 
-/// Whether a spreadsheet would take the text for a formula.
+/// Whether a spreadsheet would take the text for a formula. The wide signs are those of East Asian keyboards.
 fn is_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])
+}
+
+/// Text on one line: what ends a line becomes a space, and what turns its direction is left out.
+#[must_use]
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(breaks_a_line) {
+        return Cow::Borrowed(text);
+    }
+    let ends = |letter: char| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}');
+    let spaced = text.chars().map(|letter| if ends(letter) { ' ' } else { letter });
+    Cow::Owned(spaced.filter(|letter| !breaks_a_line(*letter)).collect())
+}
+
+/// A code on one line, without what nobody sees in it: two that look the same are the same.
+#[must_use]
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if text.chars().any(is_invisible) { Cow::Owned(one_line(text).replace(is_invisible, "")) } else { one_line(text) }
 }
 
 /// Text as it is written into a file: guarded where a spreadsheet would run it.
@@ -137,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_guard_comes_off_as_it_went_on() {
-        for text in ["=1+1", "+1", "-x", "@a", "\tx", "'=1", "''-", "'plain", "it's", "", "'"] {
+        for text in ["=1+1", "+1", "-x", "@a", "\tx", "\rx", "＝1", "'＠", "'=1", "''-", "'plain", "it's", "", "'"] {
             assert_eq!(unguard(&guard(text)), text, "{text}");
             assert!(!is_formula(&guard(text)), "{text}");
             assert_eq!(uncode(&code(text)), text, "{text}");
@@ -145,6 +164,13 @@ mod tests {
         }
         assert_eq!(guard("Plain"), "Plain");
         assert_eq!(uncode("'00123"), "00123");
+    }
+
+    #[test]
+    fn nothing_hides_in_a_line() {
+        assert_eq!(one_line("a\r\nb\u{2028}c\0"), "a  b c ");
+        assert_eq!(one_line("\u{202e}gpj.exe\u{202c} שלום\u{200f}"), "gpj.exe שלום\u{200f}");
+        assert_eq!(visible("\u{feff}SKU\u{200b}-1\t"), "SKU-1 ");
     }
 
     #[test]

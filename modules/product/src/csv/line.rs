@@ -9,14 +9,14 @@ use super::refusal::Reason;
 pub const SHORT: usize = 255;
 /// A category's names or slugs from the root down, each of which is short.
 pub const PATH: usize = 2_000;
-/// The longest description, in characters.
-pub const LONG: usize = 100_000;
 /// The longest alternative text of an image, in characters.
 pub const ALT: usize = 1_000;
 /// The longest address of an image, in characters.
 pub const ADDRESS: usize = 2_048;
 /// The most tags of a product.
 pub const TAGS: usize = 250;
+/// The longest cell of tags, in bytes: each of [`SHORT`], of the widest letters, with its quotes doubled.
+pub const TAGS_BYTES: usize = TAGS * (SHORT * 4 + 4) * 2;
 /// The largest quantity.
 pub const LARGEST_QUANTITY: i64 = 1_000_000_000;
 /// The heaviest weight, in grams.

@@ -27,4 +27,6 @@ pub use read::{Lines, Unreadable};
 pub use refusal::{Reason, Refusal};
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

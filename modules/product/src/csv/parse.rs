@@ -6,11 +6,11 @@ use eshopz_kernel::money::PriceError;
 use super::cell;
 use super::columns::{Column, Columns};
 use super::line::{
-    ADDRESS, ALT, ImageCells, LARGEST_PRICE, LARGEST_QUANTITY, LARGEST_WEIGHT, LONG, Line, LineContent, PATH, Parsed,
-    ProductCells, SHORT, TAGS, VariantCells, Visibility,
+    ADDRESS, ALT, ImageCells, LARGEST_PRICE, LARGEST_QUANTITY, LARGEST_WEIGHT, Line, LineContent, PATH, Parsed,
+    ProductCells, SHORT, TAGS, TAGS_BYTES, VariantCells, Visibility,
 };
 use super::refusal::{Reason, shortened};
-use crate::domain::handle;
+use crate::domain::{handle, html, web_address};
 
 /// Reads a row.
 #[must_use]
@@ -71,10 +71,7 @@ impl Cells<'_> {
 
     /// One line without outer spaces and the guard against formulas.
     fn text(&self, column: Column) -> Option<String> {
-        let line = |text: &str| -> String {
-            text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
-        };
-        self.raw(column).map(|raw| line(cell::unguard(raw.trim_matches(' '))).trim().to_owned())
+        self.raw(column).map(|raw| cell::one_line(cell::unguard(raw.trim_matches(' '))).trim().to_owned())
     }
 
     /// Short text within the limit.
@@ -83,7 +80,7 @@ impl Cells<'_> {
     }
 
     fn code(&self, column: Column) -> Option<String> {
-        self.raw(column).map(|raw| cell::uncode(raw.trim()).replace(char::is_control, " "))
+        self.raw(column).map(|raw| cell::visible(cell::uncode(raw.trim())).trim().to_owned())
     }
 
     /// The steps of a path from the root down.
@@ -103,11 +100,9 @@ impl Cells<'_> {
     }
 
     fn product(&self) -> Result<ProductCells, Reason> {
-        // The description is kept to the letter.
-        let body = self.raw(Column::Body).map(|raw| cell::unguard(&raw).to_owned());
         Ok(ProductCells {
             title: self.short(Column::Title, "Title")?.unwrap_or_default(),
-            body: bounded(body, "Body (HTML)", LONG)?,
+            body: self.body()?,
             vendor: self.short(Column::Vendor, "Vendor")?,
             product_type: self.short(Column::Type, "Type")?,
             tags: self.text(Column::Tags).map(|text| tags(&text)).transpose()?,
@@ -116,6 +111,18 @@ impl Cells<'_> {
             category_slugs: self.path(Column::CategorySlugs, "Category Slugs")?,
             option_names: self.three(Column::OptionName, "Option Name")?,
         })
+    }
+
+    /// The description, cleaned; what needs no cleaning is kept to the letter.
+    fn body(&self) -> Result<Option<String>, Reason> {
+        const NAME: &str = "Body (HTML)";
+        let body = self.raw(Column::Body).map(|raw| cell::unguard(&raw).to_owned());
+        let Some(body) = bounded(body, NAME, html::LONGEST)? else { return Ok(None) };
+        match html::clean(&body) {
+            Ok(cleaned) => Ok(Some(cleaned.into_owned())),
+            Err(html::NotTaken::TooLong) => Err(Reason::TooLong { column: NAME, limit: html::LONGEST }),
+            Err(html::NotTaken::Tangled) => Err(Reason::TangledHtml { column: NAME }),
+        }
     }
 
     fn status(&self) -> Result<Option<Visibility>, Reason> {
@@ -219,11 +226,12 @@ impl Cells<'_> {
     fn address(&self, column: Column, name: &'static str) -> Result<Option<String>, Reason> {
         let Some(text) = self.text(column).filter(|text| !text.is_empty()) else { return Ok(None) };
         let url = if text.starts_with("//") { format!("https:{text}") } else { text };
-        let is_web = url.starts_with("https://") || url.starts_with("http://");
-        if !is_web || url.contains(char::is_whitespace) {
-            return Err(Reason::BadImage { column: name });
+        let url = bounded(Some(url), name, ADDRESS)?;
+        if url.as_deref().is_some_and(web_address::is_of_the_web) {
+            Ok(url)
+        } else {
+            Err(Reason::BadImage { column: name })
         }
-        bounded(Some(url), name, ADDRESS)
     }
 }
 
@@ -246,14 +254,21 @@ fn amount(text: &str, column: &'static str, currency: Currency) -> Result<i64, R
 
 /// Tags between commas, each once.
 fn tags(text: &str) -> Result<Vec<String>, Reason> {
+    // Nothing that could be taken is as long, and to compare all with all would take hours.
+    if text.len() > TAGS_BYTES {
+        return Err(Reason::TooManyTags { limit: TAGS });
+    }
     let mut tags: Vec<String> = Vec::new();
     for tag in cell::split_tags(text) {
         if tag.len() > SHORT && tag.chars().count() > SHORT {
             return Err(Reason::TooLong { column: "Tags", limit: SHORT });
         }
         if !tags.contains(&tag) {
+            if tags.len() == TAGS {
+                return Err(Reason::TooManyTags { limit: TAGS });
+            }
             tags.push(tag);
         }
     }
-    if tags.len() > TAGS { Err(Reason::TooManyTags { limit: TAGS }) } else { Ok(tags) }
+    Ok(tags)
 }

@@ -22,6 +22,9 @@ pub const ROW_LIMIT: usize = 4 * 1024 * 1024;
 /// The bytes in which the end of the header is looked for.
 const HEAD: usize = 64 * 1024;
 
+/// How files begin that are no CSV in UTF-8: UTF-16 of either order, ZIP and so `.xlsx`, gzip, the old `.xls`.
+const FOREIGN: [&[u8]; 5] = [b"\xff\xfe", b"\xfe\xff", b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0"];
+
 /// The file ends the import.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
@@ -122,8 +125,9 @@ fn head(source: &mut impl Read) -> Result<Vec<u8>, Unreadable> {
         }
     }
     head.extend_from_slice(limited.buffer());
-    if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") || head.starts_with(b"PK\x03\x04") {
-        let told = "The file is not a CSV in UTF-8; save the sheet as \"CSV UTF-8\".";
+    let no_text = FOREIGN.iter().any(|begin| head.starts_with(begin));
+    if no_text || first_line(&head).contains(&0) {
+        let told = "The file is not a CSV in UTF-8; save the sheet as \"CSV UTF-8\", and send it as it is, not packed.";
         return Err(Unreadable::NotAProductCsv(told.to_owned()));
     }
     if head.starts_with(b"\xef\xbb\xbf") {
@@ -132,10 +136,14 @@ fn head(source: &mut impl Read) -> Result<Vec<u8>, Unreadable> {
     Ok(head)
 }
 
+/// The first line with something in it.
+fn first_line(head: &[u8]) -> &[u8] {
+    head.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default()
+}
+
 /// The delimiter that the first line uses most.
 fn delimiter(head: &[u8]) -> u8 {
-    let first = head.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
-    let count = |delimiter: u8| first.iter().filter(|byte| **byte == delimiter).count();
+    let count = |delimiter: u8| first_line(head).iter().filter(|byte| **byte == delimiter).count();
     [b';', b'\t']
         .into_iter()
         .filter(|other| count(*other) > count(b','))
@@ -146,7 +154,7 @@ fn delimiter(head: &[u8]) -> u8 {
 fn missing_handle(header: &csv::ByteRecord) -> String {
     const SHOWN: usize = 8;
     let names: Vec<String> =
-        header.iter().take(SHOWN).map(|name| super::refusal::shortened(&cell::decode(name))).collect();
+        header.iter().take(SHOWN).map(|name| super::refusal::shortened(&cell::one_line(&cell::decode(name)))).collect();
     format!("The header has no column `Handle`. It begins with: {}.", names.join(", "))
 }
 

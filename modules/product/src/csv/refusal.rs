@@ -17,6 +17,8 @@ pub enum Reason {
     TitleMissing,
     #[error("`{column}` is longer than {limit} characters")]
     TooLong { column: &'static str, limit: usize },
+    #[error("`{column}` has too many tags that are not closed; close each, or leave formatting out")]
+    TangledHtml { column: &'static str },
     #[error("`Tags` holds more than {limit} tags")]
     TooManyTags { limit: usize },
     #[error("`Status` is `{value}`; it is active, draft or archived")]
@@ -33,7 +35,7 @@ pub enum Reason {
     NegativeQuantity,
     #[error("`Variant Inventory Policy` is `{value}`; it is deny or continue")]
     BadPolicy { value: String },
-    #[error("`{column}` is no web address")]
+    #[error("`{column}` is no address of the web; it begins with http:// or https:// and has no spaces, quotes or `<`")]
     BadImage { column: &'static str },
     #[error("the product has the option `{name}`, and the row has no value for it")]
     OptionValueMissing { name: String },
@@ -75,6 +77,7 @@ impl Reason {
             Self::NulCharacter => "nul_character",
             Self::TitleMissing => "title_missing",
             Self::TooLong { .. } => "too_long",
+            Self::TangledHtml { .. } => "html_tangled",
             Self::TooManyTags { .. } => "too_many_tags",
             Self::BadStatus { .. } => "status_invalid",
             Self::NotABoolean { .. } => "boolean_invalid",

@@ -181,7 +181,7 @@ fn write_variant(writer: &mut Writer, variant: Option<&VariantSheet>, currency: 
 /// `Image Src` to `Image Alt Text`.
 fn write_image(writer: &mut Writer, product: &ProductSheet, index: usize) -> Result<(), csv::Error> {
     let Some((url, alt)) = product.images.get(index) else { return blanks(writer, 3) };
-    writer.write_field(url)?;
+    writer.write_field(&*guard(url))?;
     writer.write_field((index + 1).to_string())?;
     writer.write_field(&*guard(alt))
 }
@@ -192,7 +192,7 @@ fn write_tail(writer: &mut Writer, product: &ProductSheet, index: usize) -> Resu
     let first = index == 0;
     let slugs: Vec<&str> = product.category.iter().map(|(_, slug)| slug.as_str()).collect();
     writer.write_field(if first { "false" } else { "" })?;
-    writer.write_field(variant.and_then(|variant| variant.image_url.as_deref()).unwrap_or_default())?;
+    writer.write_field(&*guard(variant.and_then(|variant| variant.image_url.as_deref()).unwrap_or_default()))?;
     writer.write_field(if variant.is_some() { "kg" } else { "" })?;
     writer.write_field("")?;
     writer.write_field(if first { product.status.as_str() } else { "" })?;

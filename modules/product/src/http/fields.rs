@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use eshopz_kernel::text::{breaks_a_line, is_blank, is_invisible};
 use eshopz_kernel::{Currency, Money};
 use serde::{Deserialize, Deserializer};
 use validator::ValidationError;
 
-use crate::domain::handle;
+use crate::domain::{handle, web_address};
 use crate::error::ProductError;
 
 /// The highest price, in minor units: a full cart of it can still be counted.
@@ -30,8 +31,8 @@ pub fn text(text: &str) -> Result<(), ValidationError> {
 
 /// Text of one line, which may be empty.
 pub fn line(line: &str) -> Result<(), ValidationError> {
-    if line.chars().any(char::is_control) {
-        return Err(refused("text", "must be one line of text"));
+    if line.chars().any(breaks_a_line) {
+        return Err(refused("text", "must be one line, without controls or characters that turn its direction"));
     }
     if line.chars().count() > MAX_LINE {
         return Err(refused("length", format!("must have at most {MAX_LINE} characters")));
@@ -41,10 +42,18 @@ pub fn line(line: &str) -> Result<(), ValidationError> {
 
 /// Text of one line with something in it.
 pub fn name(name: &str) -> Result<(), ValidationError> {
-    if name.trim().is_empty() {
+    if is_blank(name) {
         return Err(refused("length", "must not be empty"));
     }
     line(name)
+}
+
+/// A code such as a SKU, which may be empty. Two that look the same are the same.
+pub fn code(code: &str) -> Result<(), ValidationError> {
+    if code.chars().any(is_invisible) {
+        return Err(refused("text", "must not have characters in it that are not seen, such as U+200B"));
+    }
+    line(code)
 }
 
 /// Several names.
@@ -70,11 +79,11 @@ pub fn slug(slug: &str) -> Result<(), ValidationError> {
 
 /// The address of a picture.
 pub fn url(url: &str) -> Result<(), ValidationError> {
-    let web = url.starts_with("https://") || url.starts_with("http://");
-    if web && url.chars().count() <= MAX_URL && !url.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if url.chars().count() <= MAX_URL && web_address::is_of_the_web(url) {
         return Ok(());
     }
-    Err(refused("url", "must be an http or https URL of at most 2,048 characters"))
+    let told = "must be an http or https URL of at most 2,048 characters, without a user name, spaces, quotes or `<`";
+    Err(refused("url", told))
 }
 
 /// A price.
@@ -129,9 +138,13 @@ mod tests {
     fn text_is_what_the_database_takes() {
         assert!(text("two\nlines").is_ok() && text("a\0b").is_err());
         assert!(line("").is_ok() && line("a\nb").is_err() && line(&"é".repeat(256)).is_err());
-        assert!(name(" x ").is_ok() && name("  ").is_err());
+        assert!(name(" x ").is_ok() && name("  ").is_err() && name("\u{200b}").is_err());
+        assert!(line("\u{202e}gpj.exe").is_err() && line("محمد\u{200f}").is_ok());
+        assert!(code("AB-1 Ä").is_ok() && code("AB\u{200b}-1").is_err() && code("AB\u{ad}").is_err());
         assert!(url("https://example.com/a.jpg").is_ok());
         assert!(url("javascript:alert(1)").is_err() && url("https://a b").is_err());
+        assert!(url(&format!("https://x/{}", "é".repeat(2_038))).is_ok());
+        assert!(url(&format!("https://x/{}", "é".repeat(2_039))).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Products as they are asked for, and what the service makes of them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use eshopz_kernel::Currency;
@@ -9,7 +10,7 @@ use validator::{Validate, ValidationError};
 
 use super::fields;
 use super::variant_requests::CreateVariant;
-use crate::domain::{Image, Images, ProductOption, Status};
+use crate::domain::{Image, Images, ProductOption, Status, html};
 use crate::error::ProductError;
 use crate::service::{ProductDraft, ProductPatch};
 
@@ -67,7 +68,8 @@ pub struct CreateProduct {
     #[validate(custom(function = fields::slug))]
     #[schema(min_length = 1, max_length = 255)]
     pub handle: Option<String>,
-    /// HTML.
+    /// HTML. It is kept without what could act in a page: scripts, styles, frames, forms, handlers, and addresses
+    /// other than of the web; pictures come by HTTPS.
     #[serde(default)]
     #[validate(length(max = 100_000), custom(function = fields::text))]
     #[schema(max_length = 100_000)]
@@ -118,7 +120,7 @@ pub struct UpdateProduct {
     #[validate(custom(function = fields::slug))]
     #[schema(min_length = 1, max_length = 255, nullable = false)]
     pub handle: Option<String>,
-    /// HTML.
+    /// HTML, kept as when a product is made.
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(length(max = 100_000), custom(function = fields::text))]
     #[schema(max_length = 100_000, nullable = false)]
@@ -169,6 +171,11 @@ fn options(inputs: Vec<OptionInput>) -> Vec<ProductOption> {
     inputs.into_iter().map(option).collect()
 }
 
+fn description(given: &str) -> Result<String, ProductError> {
+    let cleaned = html::clean(given);
+    cleaned.map(Cow::into_owned).map_err(|why| ProductError::field("/description", "html", why.to_string()))
+}
+
 fn images(mut inputs: Vec<ImageInput>) -> Images {
     inputs.sort_by_key(|input| input.position.unwrap_or(u16::MAX));
     Images(inputs.into_iter().map(|input| Image { url: input.url, alt: input.alt }).collect())
@@ -182,7 +189,7 @@ impl CreateProduct {
         Ok(ProductDraft {
             handle: self.handle,
             title: self.title.trim().to_owned(),
-            description: self.description,
+            description: description(&self.description)?,
             vendor: self.vendor.trim().to_owned(),
             product_type: self.product_type.trim().to_owned(),
             tags: fields::tags(self.tags),
@@ -197,12 +204,12 @@ impl CreateProduct {
 
 impl UpdateProduct {
     /// What the service changes.
-    pub fn into_patch(self) -> ProductPatch {
+    pub fn into_patch(self) -> Result<ProductPatch, ProductError> {
         let trimmed = |text: String| text.trim().to_owned();
-        ProductPatch {
+        Ok(ProductPatch {
             handle: self.handle,
             title: self.title.map(trimmed),
-            description: self.description,
+            description: self.description.as_deref().map(description).transpose()?,
             vendor: self.vendor.map(trimmed),
             product_type: self.product_type.map(trimmed),
             tags: self.tags.map(fields::tags),
@@ -210,6 +217,6 @@ impl UpdateProduct {
             category: self.category,
             options: self.options.map(options),
             images: self.images.map(images),
-        }
+        })
     }
 }

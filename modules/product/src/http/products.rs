@@ -97,7 +97,7 @@ pub async fn update_product(
     if_match: IfMatch,
     Body(body): Body<UpdateProduct>,
 ) -> Answer {
-    let whole = service.update_product(id, body.into_patch(), &if_match).await?;
+    let whole = service.update_product(id, body.into_patch()?, &if_match).await?;
     let version = whole.product.version;
     Ok(Reply::ok(&ProductView::of(whole, service.currency(), true))?.etag(version))
 }

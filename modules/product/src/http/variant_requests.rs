@@ -23,7 +23,7 @@ pub const MAX_ON_HAND: i64 = 1_000_000_000;
 }))]
 pub struct CreateVariant {
     /// Unique in the shop.
-    #[validate(custom(function = fields::line))]
+    #[validate(custom(function = fields::code))]
     #[schema(max_length = 255)]
     pub sku: Option<String>,
     /// Made of the option values if it is left out.
@@ -38,7 +38,7 @@ pub struct CreateVariant {
     pub price: Money,
     #[validate(custom(function = fields::price))]
     pub compare_at_price: Option<Money>,
-    #[validate(custom(function = fields::line))]
+    #[validate(custom(function = fields::code))]
     #[schema(max_length = 255)]
     pub barcode: Option<String>,
     #[serde(default)]
@@ -77,7 +77,7 @@ const fn yes() -> bool {
 #[schema(example = json!({"price": {"amount": 1999, "currency": "USD"}, "compare_at_price": {"amount": 2499, "currency": "USD"}}))]
 pub struct UpdateVariant {
     #[serde(default, deserialize_with = "fields::clearable")]
-    #[validate(custom(function = fields::line))]
+    #[validate(custom(function = fields::code))]
     #[schema(max_length = 255, value_type = Option<String>)]
     pub sku: Option<Option<String>>,
     #[serde(default, deserialize_with = "fields::given")]
@@ -98,7 +98,7 @@ pub struct UpdateVariant {
     #[schema(value_type = Option<Money>)]
     pub compare_at_price: Option<Option<Money>>,
     #[serde(default, deserialize_with = "fields::clearable")]
-    #[validate(custom(function = fields::line))]
+    #[validate(custom(function = fields::code))]
     #[schema(max_length = 255, value_type = Option<String>)]
     pub barcode: Option<Option<String>>,
     #[serde(default, deserialize_with = "fields::given")]

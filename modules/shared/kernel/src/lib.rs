@@ -9,7 +9,10 @@ pub mod fault;
 pub mod ids;
 pub mod money;
 pub mod page;
+#[cfg(test)]
+mod properties;
 pub mod role;
+pub mod text;
 pub mod totals;
 
 pub use event::{Event, EventEnvelope};
