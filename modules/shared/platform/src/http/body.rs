@@ -16,8 +16,8 @@ use serde_path_to_error::Segment;
 use tokio::time::{Instant, timeout_at};
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
-use super::HttpFault;
 use super::pace::{BODY_START, broken_off, earned, too_slow};
+use super::{HttpFault, nul};
 
 pub use super::pace::paced;
 
@@ -147,6 +147,7 @@ pub fn too_large(limit: usize) -> Fault {
 /// # Errors
 /// 400 `malformed_json`, or 422 `validation_failed` with every field that is wrong.
 pub fn parse<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T, Fault> {
+    nul::refuse_in_json(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| json_fault(&error, bytes))?;
     deserializer
@@ -179,11 +180,26 @@ fn json_fault(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8
     if inner.to_string().starts_with("recursion limit exceeded") {
         return Fault::malformed("malformed_json", "The body is nested too deep.");
     }
-    // serde_json calls it a syntax error, too, when a number or `null` stands where an enum is meant.
-    if serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
-        return Fault::field(pointer(error.path()), "invalid", "is of another type than it should be");
+    // serde_json calls it a syntax error, too, when what is written well cannot be held, and when a number or `null`
+    // stands where an enum is meant.
+    if std::str::from_utf8(bytes).is_ok() && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+        return Fault::field(pointer(error.path()), "invalid", unheld(&inner.to_string()));
     }
     Fault::malformed("malformed_json", format!("The body is not JSON: {inner}."))
+}
+
+/// What is wrong with JSON that follows the grammar, by what serde_json says of it.
+fn unheld(said: &str) -> &'static str {
+    let is = |words: &str| said.contains(words);
+    if is("surrogate") || is("hex escape") {
+        "has half of a surrogate pair in it, which is no character"
+    } else if is("out of range") {
+        "is a number that nothing can hold"
+    } else if is("recursion limit") {
+        "is nested too deeply"
+    } else {
+        "is of another type than it should be"
+    }
 }
 
 /// Code, pointer and message of what serde says is wrong with the data.
@@ -212,7 +228,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 /// A name as a reference token of RFC 6901.
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
@@ -258,6 +274,8 @@ fn describe(error: &validator::ValidationError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use serde::Deserialize;
 
@@ -281,6 +299,8 @@ mod tests {
     struct Lines {
         #[validate(nested)]
         items: Vec<Line>,
+        #[serde(default)]
+        notes: BTreeMap<String, String>,
     }
 
     fn fault(json: &str) -> (FaultKind, Vec<(String, String)>) {
@@ -314,7 +334,33 @@ mod tests {
             let refused = parse::<Anything>(format!("{{\"_any\": {deep}}}").as_bytes()).unwrap_err();
             assert_eq!((refused.kind, refused.code.as_ref()), (FaultKind::Malformed, "malformed_json"));
         }
-        let line = &parse::<Lines>(br#"{"items": [{"quantity": 5, "unit": "Piece"}]}"#).unwrap().items[0];
-        assert!(line.quantity == 5 && matches!(line.unit, Unit::Piece));
+        let lines = parse::<Lines>(br#"{"items": [{"quantity": 5, "unit": "Piece"}]}"#).unwrap();
+        assert!(lines.items[0].quantity == 5 && matches!(lines.items[0].unit, Unit::Piece) && lines.notes.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_held_is_told_from_what_is_no_json() {
+        let told = |json: &[u8]| {
+            let fault = parse::<Lines>(json).unwrap_err();
+            let error = fault.errors.first().map(|error| format!("{} {}", error.field, error.message));
+            (fault.kind, error.unwrap_or_default())
+        };
+        let invalid = |field: &str, words: &str| (FaultKind::Invalid, format!("{field} {words}"));
+        let half = "has half of a surrogate pair in it, which is no character";
+        assert_eq!(told(br#"{"items": [], "notes": {"a": "\ud800"}}"#), invalid("/notes/a", half));
+        assert_eq!(told(br#"{"items": [], "notes": {"a": "\udc00x"}}"#), invalid("/notes/a", half));
+        let number = "is a number that nothing can hold";
+        assert_eq!(told(br#"{"items": [{"quantity": 1e999}]}"#), invalid("/items/0/quantity", number));
+        for number in ["9223372036854775808", "18446744073709551616", "-0", "1e2", "-9223372036854775809"] {
+            let (kind, text) = told(format!(r#"{{"items": [{{"quantity": {number}}}]}}"#).as_bytes());
+            assert!(kind == FaultKind::Invalid && text.starts_with("/items/0/quantity "), "{number}: {text}");
+        }
+        assert_eq!(told(b"{\"items\": [], \"notes\": {\"a\": \"\xff\"}}").0, FaultKind::Malformed);
+        assert_eq!(told(b"{\"items\": [], \"notes\": {\"a\": \"\0\"}}").0, FaultKind::Malformed);
+        assert_eq!(told(format!(r#"{{"items": {}"#, "[".repeat(100_000)).as_bytes()).0, FaultKind::Invalid);
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(told(deep.as_bytes()).0, FaultKind::Invalid);
+        let deep = format!(r#"{{"items": [], "notes": {{"a": {deep}}}}}"#);
+        assert_eq!(told(deep.as_bytes()).0, FaultKind::Invalid);
     }
 }

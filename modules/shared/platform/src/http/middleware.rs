@@ -151,9 +151,14 @@ fn request_id(req: &ServiceRequest) -> String {
     req.headers()
         .get(&REQUEST_ID)
         .and_then(|value| value.to_str().ok())
-        .filter(|id| !id.is_empty() && id.len() <= 128)
-        .filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':')))
+        .filter(|id| is_harmless(id))
         .map_or_else(new_request_id, str::to_owned)
+}
+
+/// It comes back in a header and stands in the log: nothing in it may end either.
+pub(super) fn is_harmless(id: &str) -> bool {
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    (1..=128).contains(&id.len()) && id.bytes().all(harmless)
 }
 
 /// In the order of their making, to the millisecond (RFC 9562, version 7). The thread's own generator makes it:
@@ -173,7 +178,7 @@ fn traceparent(req: &ServiceRequest) -> String {
         .map_or_else(new_traceparent, str::to_owned)
 }
 
-fn is_traceparent(text: &str) -> bool {
+pub(super) fn is_traceparent(text: &str) -> bool {
     let hex = |part: &str, length: usize| {
         part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };

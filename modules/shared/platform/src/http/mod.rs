@@ -8,9 +8,12 @@ pub mod conditional;
 pub mod connections;
 pub mod form;
 pub mod middleware;
+mod nul;
 mod pace;
 pub mod params;
 pub mod problem;
+#[cfg(test)]
+mod properties;
 pub mod reply;
 mod standing;
 

@@ -9,8 +9,8 @@ use eshopz_kernel::Fault;
 use serde::de::DeserializeOwned;
 use validator::Validate;
 
-use super::HttpFault;
 use super::body::{data_error, validate};
+use super::{HttpFault, nul};
 
 /// The default length of a page.
 pub const DEFAULT_LIMIT: u32 = 20;
@@ -49,6 +49,7 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Query<T> {
 
 /// Reads `name=value&…`, from a query string or a form.
 pub(super) fn parse<T: DeserializeOwned + Validate>(query: &[u8]) -> Result<T, Fault> {
+    nul::refuse_in_query(query)?;
     let deserializer = serde_html_form::Deserializer::from_bytes(query);
     let value: T = serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().iter().next().map(|segment| format!("/{segment}")).unwrap_or_default();
