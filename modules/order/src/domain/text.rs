@@ -1,5 +1,6 @@
 //! What text from outside has to be like before it is stored.
 
+use eshopz_kernel::text::{breaks_a_line, is_blank};
 use validator::ValidationError;
 
 /// Text that PostgreSQL can keep: it takes no NUL.
@@ -15,11 +16,12 @@ pub fn storable(text: &str) -> Result<(), ValidationError> {
 /// # Errors
 /// `blank` or `characters`.
 pub fn visible_words(text: &str) -> Result<(), ValidationError> {
-    if text.trim().is_empty() {
+    if is_blank(text) {
         return Err(refusal("blank", "must not be blank"));
     }
-    if text.chars().any(char::is_control) {
-        return Err(refusal("characters", "must be one line without control characters"));
+    if text.chars().any(breaks_a_line) {
+        let told = "must be one line, without controls or characters that turn its direction";
+        return Err(refusal("characters", told));
     }
     Ok(())
 }
@@ -37,7 +39,7 @@ mod tests {
     #[test]
     fn control_characters_are_refused() {
         assert!(visible_words("Zoë O’Hara-王").is_ok());
-        for bad in ["", "  ", "a\0", "a\nb", "\u{7f}"] {
+        for bad in ["", "  ", "a\0", "a\nb", "\u{7f}", "\u{202e}a", "\u{200b}"] {
             assert!(visible_words(bad).is_err(), "{bad:?}");
         }
         assert!(storable("two\nlines").is_ok());

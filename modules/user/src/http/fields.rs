@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use eshopz_kernel::country;
+use eshopz_kernel::text::{breaks_a_line, is_blank};
 use serde::{Deserialize, Deserializer};
 use validator::ValidationError;
 
@@ -14,10 +15,14 @@ fn error(code: &'static str, message: &'static str) -> ValidationError {
     error
 }
 
-/// Text of one line. Control characters are no part of a name, and PostgreSQL keeps no NUL.
+/// Text of one line. Control characters are no part of a name, nor is what turns the direction of the text beside it.
 pub fn one_line(text: &str) -> Result<(), ValidationError> {
-    if text.chars().any(char::is_control) {
-        return Err(error("control_character", "must be one line without control characters"));
+    if text.chars().any(breaks_a_line) {
+        let told = "must be one line, without controls or characters that turn its direction";
+        return Err(error("control_character", told));
+    }
+    if !text.is_empty() && is_blank(text) {
+        return Err(error("blank", "must have something in it that can be read"));
     }
     Ok(())
 }
@@ -95,6 +100,18 @@ mod tests {
         assert_eq!((cleared.name.as_deref(), cleared.phone), (Some("Ann"), Some(None)));
         assert_eq!(change(r#"{"phone": "1 23"}"#).unwrap().phone, Some(Some("1 23".to_owned())));
         assert!(change(r#"{"name": null}"#).is_err());
+    }
+
+    #[test]
+    fn a_name_is_one_line_in_its_own_direction() {
+        for good in ["Ann Example", "محمد\u{200f}", "王小明", "a\u{301}"] {
+            assert!(one_line(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["a\r\nBcc: b@example.com", "a\0", "\u{202e}nimda", "\u{2066}a", "a\u{2028}b", "\u{1b}[31m", "\u{200b}"]
+        {
+            assert!(one_line(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]
