@@ -40,7 +40,7 @@ pub struct Settings {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the shop.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// List the modules and their ports.
     Modules {
         /// Who calls whom.
@@ -129,7 +129,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         _ => secrets::filled(cli.settings).await?,
     };
     match cli.command {
-        Command::Serve(args) => serve::run(args, settings).await?,
+        Command::Serve(args) => serve::run(*args, settings).await?,
         Command::Modules { graph } => say!("{}", modules::describe(graph)),
         Command::Migrate(args) => migrate::run(args, &settings).await?,
         Command::Openapi(args) => openapi::run(&args)?,
