@@ -40,7 +40,7 @@ describe() {
 
 # configure: the settings that follow from the topology.
 configure() {
-    settings=("ESHOPZ_DATA_DIR=$ESHOPZ_DATA_DIR")
+    settings=("ESHOPZ_DATA_DIR=$ESHOPZ_DATA_DIR" ESHOPZ_TRUSTED_PROXIES=127.0.0.1)
     # At the usual ports they find each other without being told.
     [[ $topology == split ]] && ((base_port != 3000)) || return 0
     local i

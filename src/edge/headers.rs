@@ -23,8 +23,8 @@ const NO_DEVICES: &str = "accelerometer=(), camera=(), geolocation=(), gyroscope
 static POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
 
-/// The Swagger UI is files of this listener. It writes `style` attributes, and its style sheet has images in `data:`
-/// URLs.
+/// The Swagger UI is files of this listener. Its script writes styles into the page, which no hash could keep up with,
+/// and its style sheet has images in `data:` URLs.
 static DOCS_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -21,6 +21,7 @@ let shop;
 let browser;
 let page;
 const complaints = [];
+const violations = [];
 const foreign = [];
 
 before(async () => {
@@ -31,11 +32,19 @@ before(async () => {
   page = await browser.newPage({ viewport: { width: 1280, height: 960 } });
   page.setDefaultTimeout(60_000);
   page.on('console', (message) => {
+    if (/content security policy|permissions.policy/i.test(message.text())) violations.push(message.text());
     if (message.type() === 'error') complaints.push(`${message.text()} (${message.location().url})`);
   });
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('request', (request) => {
     if (!request.url().startsWith(shop.base) && !request.url().startsWith('data:')) foreign.push(request.url());
+  });
+  // Chromium does not log all of them.
+  await page.exposeFunction('violated', (what) => violations.push(what));
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', (event) => {
+      window.violated(`${event.violatedDirective}: ${event.blockedURI} ${event.sourceFile}`);
+    });
   });
   await page.goto(`${shop.base}/docs/`);
   await page.locator('.opblock').first().waitFor();
@@ -144,6 +153,20 @@ step('nothing is complained of, and nothing comes from elsewhere', () => {
   const unexpected = complaints.filter((text) => !text.includes('/api/v1/orders/01890000-'));
   assert.deepEqual(unexpected, []);
   assert.deepEqual(foreign, []);
+});
+
+step('the page keeps to its content security policy', async () => {
+  const policy = (await fetch(`${shop.base}/docs/`)).headers.get('content-security-policy');
+  assert.match(policy, /script-src 'self'(;|$)/);
+  assert.deepEqual(violations, []);
+  // And it has one to keep to: what is not its own does not run.
+  const ran = await page.evaluate(() => {
+    const script = document.createElement('script');
+    script.textContent = 'window.ran = true';
+    document.body.append(script);
+    return window.ran === true;
+  });
+  assert.equal(ran, false);
 });
 
 /** The call that placed the order, and its answer. */

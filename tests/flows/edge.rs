@@ -220,6 +220,18 @@ async fn every_answer_is_secured() {
 }
 
 #[tokio::test]
+async fn in_production_browsers_are_told_to_come_by_tls() {
+    let settings = ["--env", "production", "--payment-gateway", "sandbox", "--webhook-secret", "whsec_of_this_test"];
+    let shop = Server::start(&settings).await;
+    let answer = shop.send("GET", "/api/v1/categories", &[], None).await;
+    assert_eq!(answer.status, 200);
+    is_secured(&answer, API);
+    assert!(answer.header("strict-transport-security").starts_with("max-age=31536000"));
+    // The general limit is on by itself.
+    assert_eq!(parameters(&answer, "ratelimit-policy", "client"), [("q".to_owned(), 1_200), ("w".to_owned(), 60)]);
+}
+
+#[tokio::test]
 async fn what_is_somebodys_own_is_kept_by_nobody() {
     let shop = Server::start(&[]).await;
     let ada = shop.register("ada@example.com").await;
