@@ -44,6 +44,8 @@ pub struct Principal {
     pub session_id: SessionId,
     /// As it is now, which may be another than the token says.
     pub role: Role,
+    /// The account is an admin's, and the session may not act as one until it has shown a second factor.
+    pub lacks_second_factor: bool,
 }
 
 /// A public key for checking signatures.
@@ -151,7 +153,10 @@ impl Authenticator {
         }
         let role = sessions::role(&self.sessions, self.identity.as_ref(), claims.sid).await.map_err(outage)?;
         let role = role.ok_or_else(invalid_token)?;
-        Ok(Principal { user_id: claims.sub, session_id: claims.sid, role })
+        // A change of the account's role ends its sessions. So a session that is good and may do less than its token says
+        // is one that the user module lets do less.
+        let lacks_second_factor = claims.role == Role::Admin && role != Role::Admin;
+        Ok(Principal { user_id: claims.sub, session_id: claims.sid, role, lacks_second_factor })
     }
 
     async fn verify(&self, token: &str) -> Result<Arc<Verified>, Fault> {

@@ -85,6 +85,14 @@ impl FromRequest for Admin {
         let req = req.clone();
         Box::pin(async move {
             let principal = required(&req).await?;
+            if principal.lacks_second_factor {
+                return Err(Fault::forbidden(
+                    "second_factor_needed",
+                    "An admin needs a second factor here. Set one up with POST /api/v1/users/me/second-factor, or sign \
+                     in with its code.",
+                )
+                .into());
+            }
             if principal.role != Role::Admin {
                 return Err(Fault::forbidden("forbidden", "This needs the role `admin`.").into());
             }
