@@ -12,4 +12,5 @@ pub mod moto;
 mod partner;
 pub mod postgres;
 pub mod redis;
+pub mod smtp;
 pub mod widgets;
