@@ -1,7 +1,14 @@
-//! Which passwords are taken: long enough, and not among the first that anybody would try.
+//! Which passwords are taken: long enough, and not among the first that anybody would try (NIST SP 800-63B, 5.1.1.2).
 
-/// What people choose most, of those that are long enough; one a line, in small letters.
-const COMMONEST: &str = include_str!("commonest_passwords.txt");
+use std::sync::LazyLock;
+
+/// What people choose most, of those that are long enough; one a line, in small letters, in the order of their bytes.
+/// `commonest_passwords.md` beside it says where it is from.
+static COMMONEST: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| include_str!("commonest_passwords.txt").lines().collect());
+
+/// What anybody would try first in this shop, in small letters.
+const OF_THE_SHOP: [&str; 2] = ["eshopz", "eshop"];
 
 /// The longest pattern whose repetition counts as no password: `abcabcabcabc`.
 const LONGEST_PATTERN: usize = 4;
@@ -10,7 +17,30 @@ const LONGEST_PATTERN: usize = 4;
 #[must_use]
 pub fn is_too_common(password: &str) -> bool {
     let lower = password.to_lowercase();
-    COMMONEST.lines().any(|common| common == lower) || is_pattern(&lower) || is_run(&lower)
+    COMMONEST.binary_search(&lower.as_str()).is_ok() || is_pattern(&lower) || is_run(&lower)
+}
+
+/// Whether a password is the account's email or name, or the shop's, with nothing but digits and signs to it; a few times
+/// over as well.
+#[must_use]
+pub fn is_personal(password: &str, email: &str, full_name: &str) -> bool {
+    let letters = letters_of(password);
+    let local = email.rsplit_once('@').map_or(email, |(local, _)| local);
+    // An address may have a tag that is not part of the name.
+    let untagged = local.split('+').next().unwrap_or(local);
+    let mut words = vec![letters_of(email), letters_of(local), letters_of(untagged), letters_of(full_name)];
+    words.extend(full_name.split_whitespace().map(letters_of));
+    words.extend(OF_THE_SHOP.map(str::to_owned));
+    words.iter().any(|word| is_repeated(&letters, word))
+}
+
+/// The letters of a text in small.
+fn letters_of(text: &str) -> String {
+    text.chars().filter(|character| character.is_alphabetic()).flat_map(char::to_lowercase).collect()
+}
+
+fn is_repeated(text: &str, word: &str) -> bool {
+    !word.is_empty() && !text.is_empty() && text.replace(word, "").is_empty()
 }
 
 /// A few characters again and again.
@@ -55,11 +85,36 @@ mod tests {
     }
 
     #[test]
+    fn ones_own_email_and_name_are_refused() {
+        let personal = |password| is_personal(password, "Ann.Lee+shop@example.com", "Ann Lee");
+        for bad in [
+            "ann.lee+shop@example.com",
+            "ANNLEE1234!",
+            "Ann-Lee-2026",
+            "annleeannlee",
+            "12345ann67890",
+            "lee!!!!!!!!!",
+            "eshopz-2026",
+            "EShopzEShopz",
+        ] {
+            assert!(personal(bad), "{bad}");
+        }
+        for good in
+            ["correct horse battery", "ann lee likes horses", "1234567890123", "planned leeway", "shopper-one-two"]
+        {
+            assert!(!personal(good), "{good}");
+        }
+        assert!(is_personal("Ünsal-Öz-99", "x@example.com", "ünsal öz"));
+        assert!(!is_personal("correct horse battery", "", ""));
+    }
+
+    #[test]
     fn the_list_has_only_what_could_be_chosen() {
-        let entries: Vec<&str> = COMMONEST.lines().collect();
-        assert!(entries.len() >= 200, "{}", entries.len());
-        for entry in entries {
-            assert!(entry.chars().count() >= 10 && entry == entry.to_lowercase(), "{entry}");
+        assert!(COMMONEST.len() >= 1_000, "{}", COMMONEST.len());
+        assert!(COMMONEST.is_sorted(), "it is searched by halves");
+        for entry in COMMONEST.iter() {
+            let long_enough = (10..=128).contains(&entry.chars().count());
+            assert!(long_enough && *entry == entry.to_lowercase(), "{entry}");
         }
     }
 }
