@@ -4,6 +4,8 @@ use eshopz_kernel::{Fault, FaultKind};
 use eshopz_platform::db::StoreError;
 use eshopz_platform::http::ProblemCode;
 
+use crate::vault::VaultError;
+
 /// A failed operation of the user module.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
@@ -19,6 +21,20 @@ pub enum UserError {
     InvalidMailedToken,
     #[error("the current password is another")]
     WrongCurrentPassword,
+    #[error("a code of the second factor is needed")]
+    SecondFactorRequired,
+    #[error("wrong code of the second factor")]
+    InvalidSecondFactor,
+    #[error("there is a second factor already")]
+    SecondFactorEnabled,
+    #[error("no second factor was begun")]
+    SecondFactorNotBegun,
+    #[error("no second factor")]
+    NoSecondFactor,
+    #[error("one's own second factor is not taken away without a code")]
+    OwnSecondFactor,
+    #[error("second factors: {0}")]
+    Vault(#[from] VaultError),
     #[error("it would leave no admin")]
     LastAdmin,
     #[error("no such user")]
@@ -84,6 +100,30 @@ impl From<UserError> for Fault {
             UserError::WrongCurrentPassword => {
                 Self::field("/current_password", "incorrect", "is not the account's present password")
             }
+            UserError::SecondFactorRequired => Self::unauthenticated(
+                "second_factor_required",
+                "The password is right. Sign in again with `code`, the six digits of your authenticator app, or with one \
+                 of your recovery codes as `recovery_code`.",
+            ),
+            UserError::InvalidSecondFactor => Self::unauthenticated(
+                "invalid_second_factor",
+                "The code is not right, was used before, or is not of now. Wait for the next one.",
+            ),
+            UserError::SecondFactorEnabled => {
+                Self::conflict("second_factor_enabled", "There is a second factor already. Take it away first.")
+            }
+            UserError::SecondFactorNotBegun => Self::conflict(
+                "second_factor_not_begun",
+                "No second factor was begun within the last hour. Begin with POST /api/v1/users/me/second-factor.",
+            ),
+            UserError::NoSecondFactor => Self::not_found("second factor"),
+            UserError::OwnSecondFactor => Self::conflict(
+                "own_second_factor",
+                "Take your own away with DELETE /api/v1/users/me/second-factor, which asks for a code.",
+            ),
+            error @ UserError::Vault(_) => {
+                Self::unavailable("Codes cannot be checked just now. A recovery code can.", 30).caused_by(error)
+            }
             UserError::LastAdmin => Self::conflict(
                 "last_admin",
                 "This is the last admin who can sign in. Make another account an admin first.",
@@ -136,6 +176,23 @@ pub const PROBLEMS: &[ProblemCode] = &[
         FaultKind::Invalid,
         "The token from the mail is wrong, used or expired.",
     ),
+    ProblemCode::new(
+        "second_factor_required",
+        FaultKind::Unauthenticated,
+        "The password is right, and a code of the second factor is needed: `code` or `recovery_code`.",
+    ),
+    ProblemCode::new(
+        "invalid_second_factor",
+        FaultKind::Unauthenticated,
+        "The code is not right, was used before, or is not of now.",
+    ),
+    ProblemCode::new("second_factor_enabled", FaultKind::Conflict, "There is a second factor already."),
+    ProblemCode::new(
+        "second_factor_not_begun",
+        FaultKind::Conflict,
+        "No second factor was begun within the last hour.",
+    ),
+    ProblemCode::new("own_second_factor", FaultKind::Conflict, "One's own second factor is taken away with a code."),
     ProblemCode::new("last_admin", FaultKind::Conflict, "It would leave no admin who can sign in."),
     ProblemCode::new("address_book_full", FaultKind::Conflict, "The address book has as many entries as it may."),
 ];

@@ -53,6 +53,17 @@ impl Passwords {
         }
     }
 
+    /// Whether a hash was made with less than the present settings, or another algorithm.
+    pub fn is_weak(&self, hash: &str) -> bool {
+        let Ok(hash) = PasswordHash::new(hash) else { return false };
+        let Ok(made) = Params::try_from(&hash) else { return true };
+        let now = self.argon2.params();
+        hash.algorithm.as_str() != Algorithm::Argon2id.as_str()
+            || made.m_cost() < now.m_cost()
+            || made.t_cost() < now.t_cost()
+            || made.p_cost() < now.p_cost()
+    }
+
     /// Waits for a turn.
     ///
     /// # Errors
@@ -166,6 +177,22 @@ mod tests {
             let compared = passwords.verify(turn, password.to_owned(), hash).await.unwrap();
             assert_eq!(matches!(compared, Compared::Right), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_less_is_weak() {
+        let made = passwords(1, 1);
+        let hash = made.hash(made.turn().await.unwrap(), "open sesame".to_owned()).await.unwrap();
+        assert!(!made.is_weak(&hash));
+        let with = |memory, passes| {
+            Passwords::new(&UserSettings {
+                argon2_memory_kib: memory,
+                argon2_iterations: passes,
+                ..UserSettings::default()
+            })
+        };
+        assert!(with(128, 1).is_weak(&hash) && with(64, 2).is_weak(&hash) && !with(32, 1).is_weak(&hash));
+        assert!(made.is_weak(&hash.replace("argon2id", "argon2i")));
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Periodic work: removing what has expired.
+//! Periodic work: removing what has expired, and locking anew what is locked with a secret of before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const BATCH: i64 = 1_000;
 
 /// The module's jobs.
 pub fn all(service: &Arc<UserService>) -> Vec<Periodic> {
-    let (sweeping, exporting) = (Arc::clone(service), Arc::clone(service));
+    let (sweeping, exporting, resealing) = (Arc::clone(service), Arc::clone(service), Arc::clone(service));
     vec![
         Periodic::new("sweep_credentials", Duration::from_secs(600), move || {
             let service = Arc::clone(&sweeping);
@@ -27,6 +27,10 @@ pub fn all(service: &Arc<UserService>) -> Vec<Periodic> {
         Periodic::new("sweep_exports", Duration::from_secs(60), move || {
             let service = Arc::clone(&exporting);
             async move { Ok(service.sweep_exports().await?) }
+        }),
+        Periodic::new("reseal_second_factors", Duration::from_secs(120), move || {
+            let service = Arc::clone(&resealing);
+            async move { Ok(service.reseal_second_factors().await?) }
         }),
     ]
 }

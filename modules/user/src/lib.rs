@@ -1,9 +1,12 @@
 //! The user module: who somebody is, whether he is signed in, and where he lives.
 //!
-//! It owns accounts, sessions, refresh tokens, address books and the keys that sign access tokens, and
-//! keeps true that
-//! - an email, whatever its case, belongs to one account;
-//! - passwords, refresh tokens and mailed tokens are kept as hashes only, signing keys encrypted;
+//! It owns accounts, sessions, refresh tokens, second factors, address books, letters and the keys that sign access
+//! tokens, and keeps true that
+//! - an email, whatever its case, belongs to one account, and no other account's looks the same;
+//! - passwords, refresh tokens, mailed tokens and recovery codes are kept as hashes only, signing keys and the secrets
+//!   of second factors encrypted;
+//! - who has a second factor gets in with it only, and each of its codes is good once;
+//! - a letter that was promised goes out once the mail server is there;
 //! - a token that was signed can be checked until it expires, however often the keys are rotated;
 //! - a session has one refresh token that is good, and a second use of a spent one ends it;
 //! - what ends a session (signing out, a new password, an admin) shows everywhere within a second;
@@ -24,6 +27,7 @@ mod schema;
 mod service;
 pub mod settings;
 mod store;
+mod vault;
 mod verify;
 
 use std::sync::Arc;
@@ -37,14 +41,16 @@ use eshopz_platform::db::Db;
 use eshopz_platform::events::Listener;
 use eshopz_platform::jobs::Periodic;
 use eshopz_user_api::UserApi;
+use tokio::sync::watch;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use error::{PROBLEMS, UserError};
 pub use http::routes;
 pub use keys::{GivenKey, KeyInfo, KeyState, Revocation, Rotation, parse_signing_keys};
-pub use mail::{FolderMailer, Mail, Mailer};
+pub use mail::{FolderMailer, Mail, Mailer, SendError, SmtpError, SmtpMailer, SmtpSettings};
 pub use personal::PERSONAL;
 use service::UserService;
+pub use service::second_factor::NewFactor;
 pub use settings::{Limit, UserSettings};
 
 /// What the module needs from outside.
@@ -118,6 +124,24 @@ impl UserModule {
         self.service.create_admin(email, password.to_owned()).await
     }
 
+    /// Gives an account a second factor that counts at once, with its recovery codes; from the command line.
+    ///
+    /// # Errors
+    /// 409 when it has one, 404 when there is no such account.
+    pub async fn give_second_factor(&self, id: UserId) -> Result<(NewFactor, Vec<String>), Fault> {
+        Ok(self.service.give_second_factor(id).await?)
+    }
+
+    /// Sends letters until `shutdown` is true, or its sender is gone. Any number of processes may.
+    pub async fn deliver_mail(self, shutdown: watch::Receiver<bool>) {
+        self.service.deliver_mail(shutdown).await;
+    }
+
+    /// Letters go by another way from now on.
+    pub fn replace_mailer(&self, mailer: Arc<dyn Mailer>) {
+        self.service.replace_mailer(mailer);
+    }
+
     /// Makes a new key for access tokens, which takes over by itself in half a minute; nobody is signed
     /// out. While one is on its way no other is made.
     ///
@@ -145,13 +169,13 @@ impl UserModule {
         self.service.keyring.list().await
     }
 
-    /// Encrypts the signing keys with the first of these secrets from now on; those encrypted with another of
-    /// them stay readable.
+    /// Encrypts the signing keys and second factors with the first of these secrets from now on; those encrypted with
+    /// another of them stay readable, and the second factors are encrypted anew some minutes later.
     ///
     /// # Errors
     /// When the first is shorter than 16 bytes; nothing changes then.
     pub fn replace_key_secrets(&self, secrets: &[String]) -> Result<(), UserError> {
-        self.service.keyring.replace_secrets(secrets)
+        self.service.replace_secrets(secrets)
     }
 
     /// Takes other keys that the operator gives, [`parse_signing_keys`], as a secret store hands them out

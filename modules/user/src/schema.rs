@@ -14,6 +14,8 @@ diesel::table! {
         version -> BigInt,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        second_factor_at -> Nullable<Timestamptz>,
+        password_set_at -> Timestamptz,
     }
 }
 
@@ -27,6 +29,7 @@ diesel::table! {
         last_used_at -> Timestamptz,
         expires_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
+        second_factor -> Bool,
     }
 }
 
@@ -47,6 +50,37 @@ diesel::table! {
         purpose -> Text,
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    letters (id) {
+        id -> Uuid,
+        purpose -> Text,
+        user_id -> Nullable<Uuid>,
+        address -> Nullable<Text>,
+        attempts -> Integer,
+        available_at -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    second_factors (user_id) {
+        user_id -> Uuid,
+        secret_encrypted -> Binary,
+        sealed_by -> Text,
+        last_step -> BigInt,
+        failures -> Integer,
+        failures_since -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    recovery_codes (user_id, hash) {
+        user_id -> Uuid,
+        hash -> Binary,
     }
 }
 
@@ -99,3 +133,5 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(users, sessions);
+diesel::allow_tables_to_appear_in_same_query!(users, mailed_tokens);
+diesel::allow_tables_to_appear_in_same_query!(users, second_factors);

@@ -42,7 +42,7 @@ pub struct UserSettings {
     pub hash_concurrency: usize,
     /// Requests that may wait for their turn to hash; more are told 503.
     pub hash_queue: usize,
-    /// Encrypts the signing keys at rest; at least 16 bytes, the same in every process.
+    /// Encrypts the signing keys and the secrets of second factors at rest; at least 16 bytes, the same in every process.
     pub key_secret: String,
     /// Secrets that keys may still be encrypted with.
     pub previous_key_secrets: Vec<String>,
@@ -68,6 +68,20 @@ pub struct UserSettings {
     pub export_patience: Duration,
     /// The modules that hand over what they hold on a person.
     pub export_from: Vec<&'static str>,
+    /// Wrong codes of a second factor, per account.
+    pub second_factor_failures: Limit,
+    /// Whether an admin may act as one only in sessions that have shown a second factor.
+    pub admins_need_second_factor: bool,
+    /// How long after a process was given another `key_secret` what is locked with the one before is locked anew:
+    /// longer than it takes until the last process has been given it.
+    pub reseal_after: Duration,
+}
+
+impl UserSettings {
+    /// The present secret, then those of before.
+    pub(crate) fn key_secrets(&self) -> Vec<String> {
+        std::iter::once(&self.key_secret).chain(&self.previous_key_secrets).cloned().collect()
+    }
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -102,6 +116,10 @@ impl Default for UserSettings {
             exports_per_account: Limit::new(20, HOUR),
             export_patience: Duration::from_secs(10),
             export_from: Vec::new(),
+            // Of a million codes three are good at a time.
+            second_factor_failures: Limit::new(5, MINUTE * 15),
+            admins_need_second_factor: false,
+            reseal_after: MINUTE * 5,
         }
     }
 }

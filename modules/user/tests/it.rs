@@ -13,6 +13,8 @@ mod books;
 mod export;
 #[path = "it/keys.rs"]
 mod keys;
+#[path = "it/letters.rs"]
+mod letters;
 #[path = "it/profile.rs"]
 mod profile;
 #[path = "it/recovery.rs"]
@@ -23,11 +25,15 @@ mod registration;
 mod revocation;
 #[path = "it/rotation.rs"]
 mod rotation;
+#[path = "it/second_factor.rs"]
+mod second_factor;
 #[path = "it/sessions.rs"]
 mod sessions;
 #[path = "it/shop.rs"]
 mod shop;
 #[path = "it/sign_in.rs"]
 mod sign_in;
+#[path = "it/smtp.rs"]
+mod smtp;
 #[path = "it/tokens.rs"]
 mod tokens;

@@ -7,7 +7,7 @@ use eshopz_kernel::text::{breaks_a_line, is_blank};
 use serde::{Deserialize, Deserializer};
 use validator::ValidationError;
 
-use crate::domain::password;
+use crate::domain::{email, password};
 
 fn error(code: &'static str, message: &'static str) -> ValidationError {
     let mut error = ValidationError::new(code);
@@ -23,6 +23,19 @@ pub fn one_line(text: &str) -> Result<(), ValidationError> {
     }
     if !text.is_empty() && is_blank(text) {
         return Err(error("blank", "must have something in it that can be read"));
+    }
+    Ok(())
+}
+
+/// An email address of a new account.
+pub fn new_email(text: &str) -> Result<(), ValidationError> {
+    email::check(text).map_err(|wrong| error("email", wrong.told()))
+}
+
+/// A code of a second factor.
+pub fn six_digits(text: &str) -> Result<(), ValidationError> {
+    if text.len() != 6 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(error("code", "must be the six digits that the authenticator app shows"));
     }
     Ok(())
 }

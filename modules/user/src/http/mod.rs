@@ -9,6 +9,7 @@ mod fields;
 mod keys;
 mod profile;
 mod recovery;
+mod second_factor;
 mod sessions;
 mod sign_in;
 mod token;
@@ -43,6 +44,11 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(profile::delete_profile)
             .service(profile::change_password)
             .service(export::export_profile)
+            .service(second_factor::get_second_factor)
+            .service(second_factor::begin_second_factor)
+            .service(second_factor::confirm_second_factor)
+            .service(second_factor::create_recovery_codes)
+            .service(second_factor::delete_second_factor)
             .service(sessions::list_sessions)
             .service(sessions::delete_session)
             .service(addresses::list_addresses)
@@ -53,7 +59,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(accounts::list_users)
             .service(audit_log::list_user_audit_log)
             .service(accounts::get_user)
-            .service(accounts::update_user),
+            .service(accounts::update_user)
+            .service(second_factor::remove_second_factor),
     );
     cfg.service(keys::list_signing_keys);
 }

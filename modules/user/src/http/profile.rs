@@ -18,10 +18,10 @@ use crate::store::users::ProfileChange;
 #[serde(deny_unknown_fields)]
 pub struct RegisterUser {
     #[serde(deserialize_with = "trimmed")]
-    #[validate(email, length(max = 254))]
+    #[validate(length(max = 254), custom(function = "super::fields::new_email"))]
     #[schema(examples("ann@example.com"), format = Email, max_length = 254)]
     email: String,
-    /// 10 to 128 characters, and none of the commonest.
+    /// 10 to 128 characters, none of the commonest, and not your email or name.
     #[validate(length(min = 10, max = 128), custom(function = "super::fields::uncommon_password"))]
     #[schema(examples("correct horse battery"), format = Password, min_length = 10, max_length = 128)]
     password: String,

@@ -15,7 +15,7 @@ use crate::service::Device;
 #[serde(deny_unknown_fields)]
 pub struct PasswordResetRequest {
     #[serde(deserialize_with = "trimmed")]
-    #[validate(email, length(max = 254))]
+    #[validate(email, length(max = 254), custom(function = "super::fields::one_line"))]
     #[schema(examples("ann@example.com"), format = Email, max_length = 254)]
     email: String,
 }
@@ -70,7 +70,7 @@ pub async fn request_password_reset(
     device: Device,
     Body(body): Body<PasswordResetRequest>,
 ) -> Answer {
-    service.into_inner().request_password_reset(body.email, &device).await?;
+    service.request_password_reset(&body.email, &device).await?;
     Ok(Reply::accepted(&PasswordResetAccepted {
         message: "If there is an account with this email, a letter is on its way.",
     })?)

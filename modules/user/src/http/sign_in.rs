@@ -8,10 +8,11 @@ use validator::Validate;
 
 use super::Service;
 use super::fields::trimmed;
+use super::second_factor::proof;
 use super::views::TokensView;
 use crate::service::Device;
 
-/// Email and password.
+/// Email and password, and a code of the second factor where the account has one.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
@@ -22,6 +23,14 @@ pub struct SignIn {
     #[validate(length(min = 1, max = 128))]
     #[schema(examples("correct horse battery"), format = Password, min_length = 1, max_length = 128)]
     password: String,
+    /// Six digits, as the authenticator app shows them.
+    #[validate(custom(function = "super::fields::six_digits"))]
+    #[schema(examples("287082"), min_length = 6, max_length = 6, pattern = "^[0-9]{6}$")]
+    code: Option<String>,
+    /// In place of `code`, for who has lost the app; each is good once.
+    #[validate(length(min = 1, max = 40))]
+    #[schema(min_length = 1, max_length = 40)]
+    recovery_code: Option<String>,
 }
 
 /// A refresh token.
@@ -36,20 +45,22 @@ pub struct Refresh {
 /// Sign in.
 ///
 /// The access token goes into `Authorization: Bearer …` and is good for 15 minutes; the refresh token
-/// gets the next pair. After ten failures in a quarter of an hour an account has to wait.
+/// gets the next pair. After ten failures in a quarter of an hour an account has to wait, after five wrong codes as well.
 #[utoipa::path(
     tag = "user",
     request_body = SignIn,
     responses(
         (status = 200, body = TokensView, description = "Signed in"),
-        (status = 401, body = Problem, description = "`invalid_credentials`: the email or the password is not right"),
+        (status = 401, body = Problem, description = "`invalid_credentials`: the email or the password is not right; \
+            `second_factor_required`: the password is right, and a code is needed; `invalid_second_factor`"),
         (status = 429, body = Problem, description = "`rate_limited`: too many failures; see `Retry-After`"),
     ),
     security(()),
 )]
 #[post("/login")]
 pub async fn sign_in(service: Service, device: Device, Body(body): Body<SignIn>) -> Answer {
-    let tokens = service.sign_in(&body.email, body.password, &device).await?;
+    let proof = proof(body.code, body.recovery_code)?;
+    let tokens = service.sign_in(&body.email, body.password, proof.as_ref(), &device).await?;
     Ok(Reply::ok(&TokensView::from(&tokens))?)
 }
 

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use validator::Validate;
 
 use super::Service;
+use super::second_factor::proof;
 use super::views::TokensView;
 use crate::service::Device;
 
@@ -31,6 +32,13 @@ pub struct TokenRequest {
     #[validate(length(max = 128))]
     #[schema(examples("correct horse battery"), format = Password)]
     password: Option<String>,
+    /// Six digits of the authenticator app, for the grant `password` where the account has a second factor.
+    #[validate(custom(function = "super::fields::six_digits"))]
+    #[schema(examples("287082"), min_length = 6, max_length = 6, pattern = "^[0-9]{6}$")]
+    code: Option<String>,
+    /// In place of `code`.
+    #[validate(length(min = 1, max = 40))]
+    recovery_code: Option<String>,
     /// For the grant `refresh_token`.
     #[validate(length(max = 200))]
     refresh_token: Option<String>,
@@ -44,8 +52,8 @@ pub struct TokenRequest {
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = TokensView, description = "Signed in"),
-        (status = 401, body = Problem, description = "`invalid_credentials`, `invalid_refresh_token` or \
-            `refresh_token_reused`"),
+        (status = 401, body = Problem, description = "`invalid_credentials`, `second_factor_required`, \
+            `invalid_second_factor`, `invalid_refresh_token` or `refresh_token_reused`"),
         (status = 429, body = Problem, description = "`rate_limited`: too many failures; see `Retry-After`"),
     ),
     security(()),
@@ -56,7 +64,8 @@ pub async fn issue_token(service: Service, device: Device, Form(form): Form<Toke
         GrantType::Password => {
             let email = form.username.ok_or_else(|| missing("/username"))?;
             let password = form.password.ok_or_else(|| missing("/password"))?;
-            service.sign_in(email.trim(), password, &device).await?
+            let proof = proof(form.code, form.recovery_code)?;
+            service.sign_in(email.trim(), password, proof.as_ref(), &device).await?
         }
         GrantType::RefreshToken => {
             let token = form.refresh_token.ok_or_else(|| missing("/refresh_token"))?;

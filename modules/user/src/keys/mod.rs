@@ -1,12 +1,11 @@
 //! The keys that sign access tokens, and how one takes over from another: docs/adr/0012-key-rotation.md.
 //!
 //! They are kept in the database, so that all processes of a shop sign with one key and a new process
-//! needs no file; the private half is encrypted ([`vault`]). Or the operator gives them ([`given`]).
+//! needs no file; the private half is encrypted ([`Vault`]). Or the operator gives them ([`given`]).
 
 mod given;
 mod ring;
 mod rotation;
-mod vault;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -25,11 +24,11 @@ use sha2::{Digest as _, Sha256};
 pub use self::given::{GivenKey, parse_signing_keys};
 use self::ring::{Entry, Ring, Signer};
 pub use self::rotation::{KeyInfo, KeyState, Revocation, Rotation};
-use self::vault::Vault;
 use crate::error::UserError;
 use crate::settings::UserSettings;
 use crate::store;
 use crate::store::keys::{NewSigningKey, SigningKeyRow};
+use crate::vault::{Contents, SHORTEST_SECRET, Vault, VaultError};
 
 /// Signs access tokens, and tells with which keys.
 pub struct Keyring {
@@ -74,9 +73,8 @@ impl Keyring {
         let refresh = settings.key_refresh;
         let source = if settings.signing_keys.is_empty() {
             let ring = Cache::builder().max_capacity(1).time_to_live(refresh).build();
-            let secrets: Vec<String> =
-                std::iter::once(&settings.key_secret).chain(&settings.previous_key_secrets).cloned().collect();
-            Source::Database(Stored { db, vault: RwLock::new(Arc::new(Vault::new(&secrets))), ring })
+            let vault = Vault::new(Contents::SigningKeys, &settings.key_secrets());
+            Source::Database(Stored { db, vault: RwLock::new(Arc::new(vault)), ring })
         } else {
             let ring = given::ring(&settings.signing_keys, Instant::now());
             Source::Given(RwLock::new(Arc::new(ring)))
@@ -123,8 +121,8 @@ impl Keyring {
     /// When the first is too short; nothing changes then.
     pub fn replace_secrets(&self, secrets: &[String]) -> Result<(), UserError> {
         let Source::Database(stored) = &self.source else { return Ok(()) };
-        let vault = Vault::new(secrets);
-        vault.check()?;
+        let vault = Vault::new(Contents::SigningKeys, secrets);
+        vault.check().map_err(|error| locked("", error))?;
         *stored.vault.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(vault);
         Ok(())
     }
@@ -155,6 +153,11 @@ impl Stored {
         Arc::clone(&self.vault.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The private key. Fails when the secret is not the one that it was encrypted with.
+    fn open(&self, row: &SigningKeyRow) -> Result<Vec<u8>, UserError> {
+        self.vault().open(&row.kid, &row.private_key_encrypted).map_err(|error| locked(&row.kid, error))
+    }
+
     /// Reads the keys, after making the first one if there is none.
     async fn load(&self, kept: Duration) -> Result<Ring, UserError> {
         let mut conn = self.db.conn().await?;
@@ -171,7 +174,7 @@ impl Stored {
     fn entry(&self, row: SigningKeyRow, now: Instant) -> Result<Entry, UserError> {
         let x = URL_SAFE_NO_PAD.encode(&row.public_key);
         let signer = if row.may_sign() {
-            let der = self.vault().open(&row.kid, &row.private_key_encrypted)?;
+            let der = self.open(&row)?;
             Some(Arc::new(Signer::new(row.kid.clone(), &der)))
         } else {
             None
@@ -185,9 +188,23 @@ impl Stored {
         let public = key.verifying_key();
         let kid = thumbprint(&URL_SAFE_NO_PAD.encode(public.as_bytes()));
         let der = key.to_pkcs8_der().map_err(|error| UserError::SigningKey(error.to_string()))?;
-        let private_key_encrypted = self.vault().seal(&kid, der.as_bytes())?;
+        let sealed = self.vault().seal(&kid, der.as_bytes());
+        let private_key_encrypted = sealed.map_err(|error| locked(&kid, error))?;
         Ok(NewSigningKey { kid, private_key_encrypted, public_key: public.as_bytes().to_vec() })
     }
+}
+
+/// Why a key is not encrypted or decrypted, and what to do about it.
+fn locked(kid: &str, error: VaultError) -> UserError {
+    UserError::SigningKey(match error {
+        VaultError::NoSecret => {
+            format!("the secret that encrypts signing keys needs {SHORTEST_SECRET} bytes or more")
+        }
+        VaultError::AnotherSecret => format!(
+            "the secret for signing keys is not the one that key {kid} was encrypted with; set that one as \
+             ESHOPZ_SECRET_KEY_PREVIOUS, or delete the key from users.signing_keys, which signs everybody out"
+        ),
+    })
 }
 
 /// The thumbprint of an Ed25519 JWK (RFC 7638, RFC 8037): a name that follows from the key.

@@ -142,7 +142,7 @@ impl Stored {
         let signs_from = match newest {
             Some(row) => {
                 // Shows that this process has the secret of the others; else none could open what it makes.
-                self.vault().open(&row.kid, &row.private_key_encrypted)?;
+                self.open(row)?;
                 Some(keys::retire(conn, &row.kid, timing.announced).await?)
             }
             None => None,
@@ -163,7 +163,7 @@ impl Stored {
         let all = keys::shown(conn, EVER).await?;
         let (gone, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|row| row.kid == kid);
         let gone = gone.first().ok_or(UserError::NoSuchKey)?;
-        self.vault().open(&gone.kid, &gone.private_key_encrypted)?;
+        self.open(gone)?;
         keys::delete(conn, kid).await?;
         let signing = rest.iter().rfind(|row| row.may_sign() && row.signs_in <= 0.0);
         let announced = rest.iter().find(|row| row.signs_in > 0.0);

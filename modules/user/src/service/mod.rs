@@ -3,41 +3,53 @@
 pub mod accounts;
 pub mod addresses;
 pub mod export;
+mod passwords;
+mod post;
 pub mod profile;
 pub mod recovery;
 pub mod registration;
+pub mod second_factor;
 pub mod sessions;
 pub mod sign_in;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
 use eshopz_kernel::{Fault, Role, SessionId, UserId};
 use eshopz_platform::auth::{SessionCopies, forget_sessions};
 use eshopz_platform::cache::{Counters, Throttle};
-use eshopz_platform::context::carry;
 use eshopz_platform::db::Db;
 use eshopz_user_api::{ExportPart, UserApi, UserSummary, VerifyingKey};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::UserDeps;
+use crate::domain::{email, password};
 use crate::error::UserError;
 use crate::hashing::Passwords;
 use crate::keys::Keyring;
-use crate::mail::{Mail, Mailer};
+use crate::mail::Mailer;
 use crate::settings::{Limit, UserSettings};
 use crate::store;
+use crate::store::users::User;
+use crate::vault::{Contents, Vault};
 
 /// What the use cases share.
 pub struct UserService {
     pub(crate) db: Db,
     pub(crate) keyring: Keyring,
-    passwords: Passwords,
+    /// What the secrets of second factors are locked with.
+    factors: RwLock<Arc<Vault>>,
+    passwords: Arc<Passwords>,
     throttles: Throttles,
     /// Passwords that were wrong, in this process.
     failures: AtomicU64,
-    mailer: Arc<dyn Mailer>,
+    mailer: RwLock<Arc<dyn Mailer>>,
+    /// Told when a letter was asked for here.
+    letters_wait: Notify,
     sessions: SessionCopies,
     settings: UserSettings,
 }
@@ -83,24 +95,29 @@ impl UserService {
         let UserDeps { db, counters, sessions, mailer, settings } = deps;
         Self {
             keyring: Keyring::new(db.clone(), &settings),
-            passwords: Passwords::new(&settings),
+            factors: RwLock::new(Arc::new(Vault::new(Contents::SecondFactors, &settings.key_secrets()))),
+            passwords: Arc::new(Passwords::new(&settings)),
             throttles: Throttles::new(&counters, &settings),
             failures: AtomicU64::new(0),
             sessions,
             db,
-            mailer,
+            mailer: RwLock::new(mailer),
+            letters_wait: Notify::new(),
             settings,
         }
     }
 
-    /// Sends a letter after the answer. That it could not be sent fails nothing: the person asks again.
-    fn post(&self, mail: Mail) {
-        let mailer = Arc::clone(&self.mailer);
-        self.db.tasks().spawn(carry(async move {
-            if let Err(error) = mailer.send(mail).await {
-                tracing::error!(%error, "mail could not be sent");
-            }
-        }));
+    fn factors(&self) -> Arc<Vault> {
+        Arc::clone(&self.factors.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Locks signing keys and second factors with the first of these secrets from now on.
+    pub(crate) fn replace_secrets(&self, secrets: &[String]) -> Result<(), UserError> {
+        let factors = Vault::new(Contents::SecondFactors, secrets);
+        factors.check()?;
+        self.keyring.replace_secrets(secrets)?;
+        *self.factors.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(factors);
+        Ok(())
     }
 
     /// Has whoever comes next asked about again, here and wherever Redis is shared; elsewhere copies end by
@@ -111,9 +128,32 @@ impl UserService {
 
     async fn read_role(&self, session: SessionId) -> Result<Option<Role>, UserError> {
         let mut conn = self.db.conn().await?;
-        let role = store::sessions::role_of(&mut conn, session.uuid()).await?;
-        Ok(role.map(|role| Role::parse_or_customer(&role)))
+        let found = store::sessions::role_of(&mut conn, session.uuid()).await?;
+        Ok(found.map(|(role, second_factor)| match Role::parse_or_customer(&role) {
+            // Until the session has shown one, it may do what a customer may.
+            Role::Admin if self.settings.admins_need_second_factor && !second_factor => Role::Customer,
+            role => role,
+        }))
     }
+}
+
+/// The account of an email, however it is written: as it was kept before domains were kept in ASCII, or as it is now.
+async fn account_of(conn: &mut AsyncPgConnection, address: &str) -> QueryResult<Option<User>> {
+    let (given, kept) = (address.trim(), email::normalise(address));
+    let found = store::users::by_email(conn, given).await?;
+    if found.is_some() || kept.eq_ignore_ascii_case(given) {
+        Ok(found)
+    } else {
+        store::users::by_email(conn, &kept).await
+    }
+}
+
+/// Refuses a password that says no more than whose it is.
+fn not_personal(field: &'static str, password: &str, email: &str, full_name: &str) -> Result<(), Fault> {
+    if password::is_personal(password, email, full_name) {
+        return Err(Fault::field(field, "too_personal", "is your email, your name or the shop's; choose another"));
+    }
+    Ok(())
 }
 
 #[async_trait]

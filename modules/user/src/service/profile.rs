@@ -10,11 +10,11 @@ use eshopz_platform::http::IfMatch;
 use eshopz_user_api::UserDeleted;
 use uuid::Uuid;
 
-use super::{Device, UserService};
+use super::{Device, UserService, not_personal};
 use crate::domain::email;
 use crate::error::UserError;
 use crate::store::users::{self, ProfileChange, User};
-use crate::store::{addresses, exports, mailed_tokens, sessions};
+use crate::store::{addresses, exports, letters, mailed_tokens, second_factors, sessions};
 
 impl UserService {
     /// An account.
@@ -52,27 +52,29 @@ impl UserService {
         device: &Device,
     ) -> Result<(), UserError> {
         let user = self.account(principal.user_id).await?;
-        let known = user.password_hash.clone();
+        let (known, of) = (user.password_hash.clone(), user.password_set_at);
         let account = email::throttle_key(&user.email);
         let checked = self.check_sign_in_throttles(&account, device).await?;
-        if !self.verify_throttled(current, known.clone(), &account, device, checked).await? {
+        if !self.verify_throttled(current, known, &account, device, checked).await? {
             let mut conn = self.db.conn().await?;
             audit::record(&mut conn, &Entry::new("user.password_change_failed", "user", user.id)).await?;
             return Err(UserError::WrongCurrentPassword);
         }
+        not_personal("/new_password", &new, &user.email, &user.full_name)?;
         let hash = self.passwords.hash(self.passwords.turn().await?, new).await?;
         let mut conn = self.db.conn().await?;
         let ended = (*conn)
             .transaction(async |conn| {
                 let user = users::lock(conn, user.id).await?.ok_or(UserError::NoSuchUser)?;
                 // It was changed since it was compared: the person is no longer who knows it.
-                if user.password_hash != known {
+                if user.password_set_at != of {
                     return Err(UserError::WrongCurrentPassword);
                 }
                 users::set_password(conn, user.id, &hash).await?;
                 // Whoever has read a letter with a token must not have the last word.
                 mailed_tokens::forget(conn, user.id, mailed_tokens::Purpose::PasswordReset).await?;
                 audit::record(conn, &Entry::new("user.password_changed", "user", user.id)).await?;
+                letters::forget(conn, user.id, mailed_tokens::Purpose::PasswordReset).await?;
                 Ok(sessions::revoke_all(conn, user.id, Some(principal.session_id.uuid())).await?)
             })
             .await?;
@@ -105,6 +107,8 @@ async fn delete(conn: &mut AsyncPgConnection, id: UserId, if_match: &IfMatch) ->
     addresses::delete_all(conn, user.id).await?;
     mailed_tokens::forget_all(conn, user.id).await?;
     exports::delete_of(conn, user.id).await?;
+    letters::forget_all(conn, user.id).await?;
+    second_factors::remove(conn, user.id).await?;
     audit::record(conn, &Entry::new("user.deleted", "user", id)).await?;
     outbox::publish(conn, &UserDeleted { user_id: id, email_hash: user.own_email_hash(), at: Utc::now() }).await?;
     Ok(ended)

@@ -1,43 +1,25 @@
 //! What goes by mail: replacing a forgotten password, and confirming an email address.
 
-use std::sync::Arc;
-
 use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use eshopz_platform::audit::{self, Entry};
-use eshopz_platform::context::carry;
 use uuid::Uuid;
 
 use super::sign_in::account;
-use super::{Device, UserService};
-use crate::domain::{email, secret, secret::Secret};
+use super::{Device, UserService, not_personal};
+use crate::domain::{email, secret};
 use crate::error::UserError;
-use crate::mail;
 use crate::store::mailed_tokens::{self, Purpose};
-use crate::store::{sessions, users};
+use crate::store::{letters, sessions, users};
 
 impl UserService {
-    /// Sends the letter with which a forgotten password is replaced, if there is such an account. The
-    /// work is done after the answer, which therefore comes as fast for an email without an account.
-    pub async fn request_password_reset(self: &Arc<Self>, address: String, device: &Device) -> Result<(), UserError> {
-        self.throttles.reset_account.hit(&email::throttle_key(&address)).await?;
+    /// Asks for the letter with which a forgotten password is replaced. Whether there is such an account is looked up when
+    /// it is sent, so the answer takes as long for an email without one.
+    pub async fn request_password_reset(&self, address: &str, device: &Device) -> Result<(), UserError> {
+        self.throttles.reset_account.hit(&email::throttle_key(address)).await?;
         self.throttles.reset_address.hit(&device.throttle_key).await?;
-        let service = Arc::clone(self);
-        self.db.tasks().spawn(carry(async move {
-            if let Err(error) = service.send_password_reset(&address).await {
-                tracing::error!(%error, "password reset could not be prepared");
-            }
-        }));
-        Ok(())
-    }
-
-    async fn send_password_reset(&self, address: &str) -> Result<(), UserError> {
         let mut conn = self.db.conn().await?;
-        let user = users::by_email(&mut conn, address.trim()).await?;
-        let Some(user) = user.filter(|user| user.disabled_at.is_none()) else { return Ok(()) };
-        let secret = Secret::generate();
-        let ttl = self.settings.reset_token_ttl;
-        mailed_tokens::insert(&mut conn, user.id, Purpose::PasswordReset, &secret.hash, ttl).await?;
-        self.post(mail::password_reset(user.email, &secret.text, ttl.as_secs() / 60));
+        letters::ask_by_address(&mut conn, address.trim(), Purpose::PasswordReset).await?;
+        self.letters_wait.notify_one();
         Ok(())
     }
 
@@ -59,10 +41,10 @@ impl UserService {
     async fn reset_password_by(&self, token: &[u8], new_password: String) -> Result<(), UserError> {
         let mut conn = self.db.conn().await?;
         // Only who has a token gets to use the processor.
-        if !mailed_tokens::is_good(&mut conn, Purpose::PasswordReset, token).await? {
-            return Err(UserError::InvalidMailedToken);
-        }
+        let holder = mailed_tokens::holder(&mut conn, Purpose::PasswordReset, token).await?;
+        let holder = holder.ok_or(UserError::InvalidMailedToken)?;
         drop(conn);
+        not_personal("/new_password", &new_password, &holder.email, &holder.full_name)?;
         let hash = self.passwords.hash(self.passwords.turn().await?, new_password).await?;
         let mut conn = self.db.conn().await?;
         let ended = (*conn).transaction(async |conn| replace_password(conn, token, &hash).await).await?;
@@ -100,5 +82,6 @@ async fn replace_password(conn: &mut AsyncPgConnection, token: &[u8], hash: &str
     users::set_email_verified(conn, user.id).await?;
     mailed_tokens::forget(conn, user.id, Purpose::PasswordReset).await?;
     audit::record(conn, &Entry::new("user.password_reset", "user", user.id).by(account(&user))).await?;
+    letters::forget(conn, user.id, Purpose::PasswordReset).await?;
     Ok(sessions::revoke_all(conn, user.id, None).await?)
 }

@@ -7,17 +7,19 @@ use eshopz_platform::audit::{self, Actor, Entry};
 use eshopz_platform::db::{StoreError, violated_constraint};
 use eshopz_platform::events::outbox;
 use eshopz_user_api::UserRegistered;
-use validator::ValidateEmail as _;
 
-use super::{Device, UserService};
-use crate::domain::{email, password, secret::Secret};
+use super::{Device, UserService, account_of, not_personal};
+use crate::domain::{email, password};
 use crate::error::UserError;
-use crate::mail;
-use crate::store::mailed_tokens::{self, Purpose};
+use crate::store::letters;
+use crate::store::mailed_tokens::Purpose;
 use crate::store::users::{self, NewUser, User};
 
 /// Characters of a password.
 const PASSWORD_LENGTH: std::ops::RangeInclusive<usize> = 10..=128;
+
+/// The name of an admin from the command line.
+const ADMIN_NAME: &str = "Administrator";
 
 /// What somebody registers with.
 pub struct Registration {
@@ -30,6 +32,7 @@ impl UserService {
     /// Makes a customer's account and sends the letter that confirms its email.
     pub async fn register(&self, registration: Registration, device: &Device) -> Result<User, UserError> {
         self.throttles.registration_address.hit(&device.throttle_key).await?;
+        not_personal("/password", &registration.password, &registration.email, &registration.full_name)?;
         let hash = self.passwords.hash(self.passwords.turn().await?, registration.password).await?;
         let new = NewUser {
             id: UserId::new().uuid(),
@@ -39,17 +42,19 @@ impl UserService {
             full_name: registration.full_name,
             role: Role::Customer.as_str(),
         };
-        let secret = Secret::generate();
-        let ttl = self.settings.verification_token_ttl;
         let mut conn = self.db.conn().await?;
+        // Kept before domains were kept in ASCII, it is the same email all the same.
+        if !registration.email.is_ascii() && account_of(&mut conn, &registration.email).await?.is_some() {
+            return Err(UserError::EmailTaken);
+        }
         let user = (*conn)
             .transaction(async |conn| {
                 let user = create(conn, &new).await?;
-                mailed_tokens::insert(conn, user.id, Purpose::VerifyEmail, &secret.hash, ttl).await?;
+                letters::ask(conn, user.id, Purpose::VerifyEmail).await?;
                 Ok::<_, UserError>(user)
             })
             .await?;
-        self.post(mail::verification(user.email.clone(), &secret.text));
+        self.letters_wait.notify_one();
         metrics::counter!("eshopz_user_registrations_total", "module" => "user").increment(1);
         Ok(user)
     }
@@ -61,12 +66,13 @@ impl UserService {
     pub async fn create_admin(&self, address: &str, password: String) -> Result<UserId, Fault> {
         let address = email::normalise(address);
         check_credentials(&address, &password)?;
+        not_personal("/password", &password, &address, ADMIN_NAME)?;
         let new = NewUser {
             id: UserId::new().uuid(),
             email: address,
             email_verified_at: Some(Utc::now()),
             password_hash: self.passwords.hash(self.passwords.turn().await?, password).await?,
-            full_name: "Administrator".to_owned(),
+            full_name: ADMIN_NAME.to_owned(),
             role: Role::Admin.as_str(),
         };
         let mut conn = self.db.conn().await?;
@@ -100,9 +106,7 @@ async fn create(conn: &mut AsyncPgConnection, new: &NewUser) -> Result<User, Use
 
 /// The rules that the HTTP side has in its body, for the command line.
 fn check_credentials(address: &str, password: &str) -> Result<(), Fault> {
-    if address.len() > 254 || !address.to_owned().validate_email() {
-        return Err(Fault::field("/email", "email", "must be an email address"));
-    }
+    email::check(address).map_err(|error| Fault::field("/email", "email", error.told()))?;
     if !PASSWORD_LENGTH.contains(&password.chars().count()) {
         return Err(Fault::field("/password", "length", "must have from 10 to 128 characters"));
     }

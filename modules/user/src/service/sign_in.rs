@@ -10,12 +10,13 @@ use eshopz_platform::audit::{self, Actor, Entry};
 use eshopz_platform::auth::{AUDIENCE, Claims, ISSUER, Principal};
 use uuid::Uuid;
 
-use super::{Device, UserService};
+use super::second_factor::Proof;
+use super::{Device, UserService, account_of};
 use crate::domain::{email, secret, secret::Secret};
 use crate::error::UserError;
 use crate::hashing::Compared;
 use crate::store::sessions::{self, NewSession};
-use crate::store::users::{self, User};
+use crate::store::users::User;
 
 /// What somebody is given who has signed in.
 pub struct Tokens {
@@ -28,7 +29,7 @@ pub struct Tokens {
 
 /// How a refresh ended. Each of these is committed: a reuse ends the session.
 enum Refreshed {
-    Fresh { user: User, session_id: Uuid },
+    Fresh { user: Box<User>, session_id: Uuid },
     Reused { session_id: Uuid },
     Refused,
 }
@@ -44,15 +45,23 @@ impl UserService {
     ///
     /// An unknown email, a wrong password and a disabled account cannot be told apart, not by the time
     /// either. Only failures are counted, so that who signs in often is not kept out.
-    pub async fn sign_in(&self, address: &str, password: String, device: &Device) -> Result<Tokens, UserError> {
+    pub async fn sign_in(
+        &self,
+        address: &str,
+        password: String,
+        proof: Option<&Proof>,
+        device: &Device,
+    ) -> Result<Tokens, UserError> {
         let user = self.checked_password(address, password, device).await?;
+        let second_factor = self.checked_second_factor(&user, proof, device).await?;
         let secret = Secret::generate();
         let session = SessionId::new();
         let mut conn = self.db.conn().await?;
         let new = NewSession {
             id: session.uuid(),
             user_id: user.id,
-            password_hash: user.password_hash.as_deref().unwrap_or_default(),
+            password_set_at: user.password_set_at,
+            second_factor,
             user_agent: device.user_agent.as_deref(),
             address: device.address.as_deref(),
             token_hash: &secret.hash,
@@ -70,14 +79,18 @@ impl UserService {
         let account = email::throttle_key(address);
         let checked = self.check_sign_in_throttles(&account, device).await?;
         let mut conn = self.db.conn().await?;
-        let found = users::by_email(&mut conn, address.trim()).await?;
+        let found = account_of(&mut conn, address).await?;
         // Nobody holds a connection while he waits for his turn to hash.
         drop(conn);
         let found = found.filter(|user| user.disabled_at.is_none());
         let hash = found.as_ref().and_then(|user| user.password_hash.clone());
+        let weak = hash.as_deref().is_some_and(|hash| self.passwords.is_weak(hash)).then(|| password.clone());
         let right = self.verify_throttled(password, hash, &account, device, checked).await?;
         if !right {
             self.note_failed_sign_in(&account, found.as_ref()).await?;
+        }
+        if let (true, Some(user), Some(password)) = (right, &found, weak) {
+            self.rehash_later(user.clone(), password);
         }
         let outcome = if right { "done" } else { "refused" };
         metrics::counter!("eshopz_user_sign_ins_total", "module" => "user", "outcome" => outcome).increment(1);
@@ -111,10 +124,7 @@ impl UserService {
             self.check_sign_in_throttles(account, device).await?;
         }
         let Compared::Wrong(_turn) = self.passwords.verify(turn, password, hash).await? else { return Ok(true) };
-        self.failures.fetch_add(1, Ordering::SeqCst);
-        // This attempt has had its answer; the count is for the next one.
-        let _ = self.throttles.sign_in_account.hit(account).await;
-        let _ = self.throttles.sign_in_address.hit(&device.throttle_key).await;
+        self.count_failure(account, device).await;
         Ok(false)
     }
 
@@ -138,7 +148,7 @@ impl UserService {
         let refreshed = (*conn).transaction(async |conn| exchange(conn, &presented, &fresh.hash, ttl).await).await?;
         drop(conn);
         match refreshed {
-            Refreshed::Fresh { user, session_id } => self.tokens(user, SessionId::from(session_id), fresh).await,
+            Refreshed::Fresh { user, session_id } => self.tokens(*user, SessionId::from(session_id), fresh).await,
             Refreshed::Reused { session_id } => {
                 tracing::warn!(session = %session_id, "a refresh token came twice; its session is ended");
                 self.forget_sessions([session_id]).await;
@@ -199,5 +209,5 @@ async fn exchange(
         return Ok(Refreshed::Refused);
     }
     sessions::rotate(conn, presented, fresh, ttl_seconds).await?;
-    Ok(Refreshed::Fresh { user: token.user, session_id: token.session_id })
+    Ok(Refreshed::Fresh { user: Box::new(token.user), session_id: token.session_id })
 }

@@ -15,7 +15,7 @@ pub struct Rule {
 }
 
 /// The rules of the module's own tables.
-pub const RULES: [Rule; 4] = [
+pub const RULES: [Rule; 5] = [
     Rule {
         name: "session_has_one_good_token",
         count: "SELECT count(*) AS n FROM sessions WHERE revoked_at IS NULL AND expires_at > now()",
@@ -35,13 +35,24 @@ pub const RULES: [Rule; 4] = [
         name: "deleted_account_is_empty",
         count: "SELECT count(*) AS n FROM users WHERE deleted_at IS NOT NULL",
         broken: "SELECT u.id::text AS subject, \
-                        format('still has %s addresses, %s sessions and %s mailed tokens', a.n, s.n, m.n) AS detail \
+                        format('still has %s addresses, %s sessions, %s mailed tokens and letters, and %s parts of a second \
+                               factor', a.n, s.n, m.n, f.n) AS detail \
                  FROM users u \
                  CROSS JOIN LATERAL (SELECT count(*) AS n FROM addresses WHERE user_id = u.id) a \
                  CROSS JOIN LATERAL (SELECT count(*) AS n FROM sessions WHERE user_id = u.id \
                                      AND (revoked_at IS NULL OR address IS NOT NULL OR user_agent IS NOT NULL)) s \
-                 CROSS JOIN LATERAL (SELECT count(*) AS n FROM mailed_tokens WHERE user_id = u.id) m \
-                 WHERE u.deleted_at IS NOT NULL AND a.n + s.n + m.n > 0",
+                 CROSS JOIN LATERAL (SELECT (SELECT count(*) FROM mailed_tokens WHERE user_id = u.id) \
+                                          + (SELECT count(*) FROM letters WHERE user_id = u.id) AS n) m \
+                 CROSS JOIN LATERAL (SELECT (SELECT count(*) FROM second_factors WHERE user_id = u.id) \
+                                          + (SELECT count(*) FROM recovery_codes WHERE user_id = u.id) AS n) f \
+                 WHERE u.deleted_at IS NOT NULL AND a.n + s.n + m.n + f.n > 0",
+    },
+    Rule {
+        name: "second_factor_is_whole",
+        count: "SELECT count(*) AS n FROM users WHERE second_factor_at IS NOT NULL",
+        broken: "SELECT id::text AS subject, 'needs codes of a second factor that it does not have' AS detail FROM users u \
+                 WHERE second_factor_at IS NOT NULL \
+                 AND NOT EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id)",
     },
     Rule {
         name: "account_can_sign_in",

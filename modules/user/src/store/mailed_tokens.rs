@@ -1,17 +1,16 @@
 //! Tokens that were sent by mail, each good once.
 
-use std::time::Duration;
-
 use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Binary, Double, Text, Uuid as SqlUuid};
+use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
-use crate::schema::mailed_tokens;
+use super::users::User;
+use crate::schema::{mailed_tokens, users};
 
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,39 +20,34 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::PasswordReset => "password_reset",
             Self::VerifyEmail => "verify_email",
         }
     }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::PasswordReset, Self::VerifyEmail].into_iter().find(|purpose| purpose.as_str() == text)
+    }
 }
 
-pub async fn insert(
-    conn: &mut AsyncPgConnection,
-    user_id: Uuid,
-    purpose: Purpose,
-    hash: &[u8],
-    ttl: Duration,
-) -> QueryResult<usize> {
-    let insert = sql_query(
-        "INSERT INTO mailed_tokens (hash, user_id, purpose, expires_at) \
-         VALUES ($1, $2, $3, now() + $4 * interval '1 second')",
-    )
-    .bind::<Binary, _>(hash)
-    .bind::<SqlUuid, _>(user_id)
-    .bind::<Text, _>(purpose.as_str())
-    .bind::<Double, _>(ttl.as_secs_f64());
-    prepared(insert).execute(conn).await
-}
-
-/// Whether a token is good.
-pub async fn is_good(conn: &mut AsyncPgConnection, purpose: Purpose, hash: &[u8]) -> QueryResult<bool> {
-    let found = mailed_tokens::table
+/// Whose token it is, if it is good.
+pub async fn holder(conn: &mut AsyncPgConnection, purpose: Purpose, hash: &[u8]) -> QueryResult<Option<User>> {
+    mailed_tokens::table
         .find(hash)
+        .inner_join(users::table.on(users::id.eq(mailed_tokens::user_id)))
         .filter(mailed_tokens::purpose.eq(purpose.as_str()))
-        .filter(mailed_tokens::expires_at.gt(now));
-    diesel::select(diesel::dsl::exists(found)).single(conn).await
+        .filter(mailed_tokens::expires_at.gt(now))
+        .select(User::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// Makes a token worthless that has not gone out.
+pub async fn withdraw(conn: &mut AsyncPgConnection, hash: &[u8]) -> QueryResult<usize> {
+    diesel::delete(mailed_tokens::table.find(hash)).execute(conn).await
 }
 
 /// Uses a token up; gives the account that it was sent to, if it was good.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Binary, Bool, Double, Jsonb, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Double, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
@@ -26,8 +26,10 @@ pub struct Session {
 pub struct NewSession<'a> {
     pub id: Uuid,
     pub user_id: Uuid,
-    /// The hash that the password was compared with.
-    pub password_hash: &'a str,
+    /// Of when the password is that was compared.
+    pub password_set_at: DateTime<Utc>,
+    /// Whether the code of a second factor was shown.
+    pub second_factor: bool,
     pub user_agent: Option<&'a str>,
     pub address: Option<&'a str>,
     pub token_hash: &'a [u8],
@@ -50,29 +52,31 @@ pub struct Presented {
     pub good: bool,
 }
 
-/// Begins a session with its first refresh token, and notes it in the audit log. False when the account was disabled or deleted, or
-/// its password changed, since the password was compared: then that session would outlive the change.
+/// Begins a session with its first refresh token, and notes it in the audit log. False when the account was disabled or
+/// deleted, its password changed, or a second factor added, since the password was compared: then that session would
+/// outlive the change.
 pub async fn open(conn: &mut AsyncPgConnection, new: &NewSession<'_>) -> QueryResult<bool> {
     let query = sql_query(concat!(
         "WITH holder AS ( \
-            SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL AND deleted_at IS NULL \
-            FOR SHARE \
+            SELECT id FROM users WHERE id = $1 AND password_set_at = $2 AND disabled_at IS NULL AND deleted_at IS NULL \
+                AND ($8 OR second_factor_at IS NULL) FOR SHARE \
          ), opened AS ( \
-            INSERT INTO sessions (id, user_id, user_agent, address, expires_at) \
-            SELECT $3, id, $4, $5, now() + make_interval(secs => $6) FROM holder RETURNING id \
+            INSERT INTO sessions (id, user_id, user_agent, address, expires_at, second_factor) \
+            SELECT $3, id, $4, $5, now() + make_interval(secs => $6), $8 FROM holder RETURNING id \
          ), noted AS (",
-        eshopz_platform::write_audit_entry!("$8", "opened"),
+        eshopz_platform::write_audit_entry!("$9", "opened"),
         ") \
          INSERT INTO refresh_tokens (hash, session_id, expires_at) \
          SELECT $7, id, now() + make_interval(secs => $6) FROM opened",
     ))
     .bind::<SqlUuid, _>(new.user_id)
-    .bind::<Text, _>(new.password_hash)
+    .bind::<Timestamptz, _>(new.password_set_at)
     .bind::<SqlUuid, _>(new.id)
     .bind::<Nullable<Text>, _>(new.user_agent)
     .bind::<Nullable<Text>, _>(new.address)
     .bind::<Double, _>(new.ttl_seconds)
     .bind::<Binary, _>(new.token_hash)
+    .bind::<Bool, _>(new.second_factor)
     .bind::<Jsonb, _>(&new.entry);
     Ok(prepared(query).execute(conn).await? == 1)
 }
@@ -81,7 +85,9 @@ pub async fn open(conn: &mut AsyncPgConnection, new: &NewSession<'_>) -> QueryRe
 /// the same token at once, the second sees it spent by the first.
 pub async fn lock_token(conn: &mut AsyncPgConnection, hash: &[u8]) -> QueryResult<Option<Presented>> {
     let query = sql_query(
-        "SELECT u.*, s.id AS session_id, t.spent_at IS NOT NULL AS spent, \
+        "SELECT u.id, u.email, u.email_verified_at, u.password_hash, u.full_name, u.phone, u.role, u.disabled_at, \
+                u.version, u.created_at, u.updated_at, u.second_factor_at, u.password_set_at, \
+                s.id AS session_id, t.spent_at IS NOT NULL AS spent, \
                 s.revoked_at IS NULL AND s.expires_at > now() AND t.expires_at > now() \
                 AND u.disabled_at IS NULL AND u.deleted_at IS NULL AS good \
          FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id \
@@ -144,8 +150,8 @@ pub async fn anonymise(conn: &mut AsyncPgConnection, user_id: Uuid) -> QueryResu
         .await
 }
 
-/// The role behind a session that is good.
-pub async fn role_of(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<String>> {
+/// The role behind a session that is good, and whether the session has shown a second factor.
+pub async fn role_of(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<(String, bool)>> {
     sessions::table
         .inner_join(users::table.on(users::id.eq(sessions::user_id)))
         .filter(sessions::id.eq(id))
@@ -153,7 +159,7 @@ pub async fn role_of(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Opti
         .filter(sessions::expires_at.gt(diesel::dsl::now))
         .filter(users::disabled_at.is_null())
         .filter(users::deleted_at.is_null())
-        .select(users::role)
+        .select((users::role, sessions::second_factor))
         .first(conn)
         .await
         .optional()

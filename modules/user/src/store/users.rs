@@ -28,6 +28,10 @@ pub struct User {
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// Since when it needs the codes of a second factor.
+    pub second_factor_at: Option<DateTime<Utc>>,
+    /// When the password was chosen, whatever was done with its hash since.
+    pub password_set_at: DateTime<Utc>,
 }
 
 impl User {
@@ -123,7 +127,21 @@ pub async fn change_profile(conn: &mut AsyncPgConnection, id: Uuid, change: &Pro
 
 pub async fn set_password(conn: &mut AsyncPgConnection, id: Uuid, hash: &str) -> QueryResult<usize> {
     diesel::update(users::table.find(id))
-        .set((users::password_hash.eq(hash), users::version.eq(users::version + 1), users::updated_at.eq(now)))
+        .set((
+            users::password_hash.eq(hash),
+            users::password_set_at.eq(now),
+            users::version.eq(users::version + 1),
+            users::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await
+}
+
+/// Keeps another hash of the same password, unless the password has changed since `of` was read.
+pub async fn rehash(conn: &mut AsyncPgConnection, of: &User, hash: &str) -> QueryResult<usize> {
+    diesel::update(users::table.find(of.id))
+        .filter(users::password_hash.eq(&of.password_hash))
+        .set(users::password_hash.eq(hash))
         .execute(conn)
         .await
 }
@@ -166,6 +184,7 @@ pub async fn anonymise(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<us
             users::full_name.eq(""),
             users::phone.eq(None::<String>),
             users::role.eq(Role::Customer.as_str()),
+            users::second_factor_at.eq(None::<DateTime<Utc>>),
             users::deleted_at.eq(now),
             users::version.eq(users::version + 1),
             users::updated_at.eq(now),

@@ -20,6 +20,7 @@ async fn a_forgotten_password_is_replaced() {
     let letter = shop.letters.token("ann@example.com", "new password").await;
 
     assert_field(&confirm(&shop, &letter, "short").await, "/new_password", "length");
+    assert_field(&confirm(&shop, &letter, "Ann-Example-1").await, "/new_password", "too_personal");
     assert_eq!(confirm(&shop, &letter, NEW_PASSWORD).await.status, 204);
     assert!(!shop.is_signed_in(&token).await);
     assert_eq!(shop.try_sign_in("ann@example.com", PASSWORD).await.status, 401);

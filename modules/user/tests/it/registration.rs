@@ -71,12 +71,19 @@ async fn what_is_not_valid_is_named() {
     for (field, value, code) in [
         ("email", json!("no address"), "email"),
         ("email", json!("a\u{0}@example.com"), "email"),
+        ("email", json!("\u{430}dmin@example.com"), "email"), // Cyrillic а
+        ("email", json!("ad\u{200b}min@example.com"), "email"),
+        ("email", json!("ann\r\nBcc: x@example.com"), "email"),
+        ("email", json!("ann@x\r\nBcc: x@example.com[127.0.0.1]"), "email"),
         ("email", json!(5), "invalid"),
         ("password", json!("short"), "length"),
         ("password", json!(long), "length"),
         ("password", json!("Password123"), "too_common"),
         ("password", json!("qwertyuiop"), "too_common"),
         ("password", json!("1111111111"), "too_common"),
+        ("password", json!("Ann@Example.com"), "too_personal"),
+        ("password", json!("ann-2026-2026"), "too_personal"),
+        ("password", json!("EShopz123456"), "too_personal"),
         ("full_name", json!("  "), "length"),
         ("full_name", json!("x".repeat(201)), "length"),
         ("full_name", json!("A\u{0}nn"), "control_character"),
@@ -137,4 +144,35 @@ async fn an_admin_is_made_from_the_command_line() {
     assert_eq!((fault.kind, fault.code.as_ref()), (FaultKind::Conflict, "email_taken"));
     let fault = shop.module.create_admin("new@example.com", "short").await.unwrap_err();
     assert_eq!(fault.errors[0].field, "/password");
+}
+
+#[tokio::test]
+async fn a_domain_of_foreign_letters_is_one_however_it_is_written() {
+    let shop = Shop::open().await;
+    let user = shop.register("ann@Bücher.example").await;
+    assert_eq!(user["email"], json!("ann@xn--bcher-kva.example"));
+    for same in ["ann@bücher.example", "ANN@BÜCHER.example", "ann@xn--bcher-kva.example"] {
+        assert_eq!(shop.try_sign_in(same, PASSWORD).await.status, 200, "{same}");
+        let body = json!({"email": same, "password": PASSWORD, "full_name": "Ann"});
+        assert_eq!(shop.call("POST", "/users", "", body).await.code(), "email_taken", "{same}");
+    }
+    // Another domain, whatever it looks like.
+    let user = shop.register("ann@ex\u{430}mple.com").await;
+    assert_eq!(user["email"], json!("ann@xn--exmple-4nf.com"));
+    assert_eq!(shop.try_sign_in("ann@example.com", PASSWORD).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_email_of_before_is_still_signed_in_with() {
+    let shop = Shop::open().await;
+    shop.register("ann@example.com").await;
+    for old in ["ann@bücher.example", "\u{430}nn@example.com", "ann..lee@example.com", "ann@[127.0.0.1]"] {
+        shop.sql(&format!("UPDATE users.users SET email = '{old}'")).await;
+        assert_eq!(shop.try_sign_in(old, PASSWORD).await.status, 200, "{old}");
+    }
+    shop.sql("UPDATE users.users SET email = 'ann@bücher.example'").await;
+    let body = json!({"email": "ann@bücher.example", "password": PASSWORD, "full_name": "Ann"});
+    assert_eq!(shop.call("POST", "/users", "", body).await.code(), "email_taken");
+    assert_eq!(shop.call("POST", "/auth/password-reset", "", json!({"email": "ann@bücher.example"})).await.status, 202);
+    shop.letters.token("ann@bücher.example", "new password").await;
 }

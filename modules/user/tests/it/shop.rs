@@ -9,9 +9,10 @@ use eshopz_platform::auth::{Authenticator, Identity, PublicKey, SessionCopies, s
 use eshopz_platform::cache::{Counters, Redis};
 use eshopz_testkit::db::TestDb;
 use eshopz_testkit::{TestAnswer, TestApp};
-use eshopz_user::{Mail, Mailer, UserDeps, UserModule, UserSettings};
+use eshopz_user::{Mail, Mailer, SendError, UserDeps, UserModule, UserSettings};
 use eshopz_user_api::UserApi;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// A password that is taken.
 pub const PASSWORD: &str = "correct horse battery";
@@ -22,8 +23,8 @@ pub struct Letters(Mutex<Vec<Mail>>);
 
 #[async_trait]
 impl Mailer for Letters {
-    async fn send(&self, mail: Mail) -> Result<(), Fault> {
-        self.0.lock().unwrap().push(mail);
+    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
+        self.0.lock().unwrap().push(mail.clone());
         Ok(())
     }
 }
@@ -33,8 +34,8 @@ pub struct BrokenMailer;
 
 #[async_trait]
 impl Mailer for BrokenMailer {
-    async fn send(&self, _: Mail) -> Result<(), Fault> {
-        Err(Fault::internal("the mail server is down"))
+    async fn send(&self, _: &Mail) -> Result<(), SendError> {
+        Err(SendError::NotSent("the mail server is down".to_owned()))
     }
 }
 
@@ -122,6 +123,8 @@ pub struct Shop {
     pub module: UserModule,
     pub letters: Arc<Letters>,
     pub base: TestDb,
+    /// Ends the sender of letters with the shop.
+    _open: watch::Sender<bool>,
 }
 
 impl Shop {
@@ -151,7 +154,9 @@ impl Shop {
         module.prepare().await.unwrap();
         let configured = module.clone();
         let app = TestApp::start_as(authenticator(&module, &sessions), move |cfg| configured.configure(cfg)).await;
-        Self { app: app.unwrap(), module, letters, base }
+        let (open, closed) = watch::channel(false);
+        tokio::spawn(module.clone().deliver_mail(closed));
+        Self { app: app.unwrap(), module, letters, base, _open: open }
     }
 
     /// Sends a request; without a token when it is empty, without a body when it is `null`.

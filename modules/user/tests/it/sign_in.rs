@@ -112,6 +112,30 @@ async fn too_many_who_wait_are_told_to_come_again() {
 }
 
 #[tokio::test]
+async fn a_hash_of_weaker_settings_is_made_anew_and_nobody_notices() {
+    let shop = Shop::open_with(UserSettings { argon2_memory_kib: 128, argon2_iterations: 2, ..settings() }).await;
+    let token = shop.customer("ann@example.com").await;
+    let weak = module(&shop.base, std::sync::Arc::new(Letters::default()), settings());
+    weak.create_admin("root@example.com", PASSWORD).await.unwrap();
+    let made_with =
+        |with: &str| format!("SELECT count(*) FROM users.users WHERE password_hash LIKE '$argon2id$v=19${with}$%'");
+    assert_eq!(shop.number(&made_with("m=64,t=1,p=1")).await, 1);
+    assert_eq!(shop.try_sign_in("root@example.com", "not the password").await.status, 401);
+    assert_eq!(shop.number(&made_with("m=64,t=1,p=1")).await, 1, "who does not know it changes nothing");
+    let began = Instant::now();
+    while shop.number(&made_with("m=128,t=2,p=1")).await < 2 {
+        assert!(began.elapsed() < Duration::from_secs(10), "it keeps its hash");
+        // At once, so that some compare with the hash that another replaces.
+        let attempts = (0..4).map(|_| shop.try_sign_in("root@example.com", PASSWORD));
+        for answer in futures::future::join_all(attempts).await {
+            assert_eq!(answer.status, 200, "{}", answer.text);
+        }
+    }
+    assert_eq!(shop.try_sign_in("root@example.com", PASSWORD).await.status, 200);
+    assert!(shop.is_signed_in(&token).await);
+}
+
+#[tokio::test]
 async fn a_refresh_token_is_good_once() {
     let shop = Shop::open().await;
     shop.register("ann@example.com").await;

@@ -1,36 +1,12 @@
-//! Letters to people, and the way they are sent.
+//! Letters as files in a folder, for development and tests.
 
 use std::path::PathBuf;
 
 use async_trait::async_trait;
 use chrono::Utc;
-use eshopz_kernel::Fault;
 use tokio::io::AsyncWriteExt as _;
 
-/// A letter.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Mail {
-    pub to: String,
-    pub subject: String,
-    pub text: String,
-}
-
-impl std::fmt::Debug for Mail {
-    /// Without the text, which holds a token.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mail").field("to", &self.to).field("subject", &self.subject).finish_non_exhaustive()
-    }
-}
-
-/// A way to send letters.
-#[async_trait]
-pub trait Mailer: Send + Sync {
-    /// Hands a letter over.
-    ///
-    /// # Errors
-    /// When it could not be handed over; the caller decides whether to try again.
-    async fn send(&self, mail: Mail) -> Result<(), Fault>;
-}
+use super::{Mail, Mailer, SendError};
 
 /// Puts each letter into a folder as a file, for development and tests.
 #[derive(Clone, Debug)]
@@ -64,8 +40,8 @@ impl FolderMailer {
 
 #[async_trait]
 impl Mailer for FolderMailer {
-    async fn send(&self, mail: Mail) -> Result<(), Fault> {
-        let path = self.write(&mail).await.map_err(|error| Fault::internal("write mail").caused_by(error))?;
+    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
+        let path = self.write(mail).await.map_err(|error| SendError::NotSent(error.to_string()))?;
         tracing::info!(path = %path.display(), subject = %mail.subject, "mail written");
         Ok(())
     }
@@ -83,40 +59,16 @@ fn letter(mail: &Mail) -> String {
     )
 }
 
-/// The letter that asks to confirm an email address.
-pub(crate) fn verification(to: String, token: &str) -> Mail {
-    Mail {
-        to,
-        subject: "Confirm your email address".to_owned(),
-        text: format!(
-            "Welcome!\n\nTo confirm that this address is yours, send this token to POST /api/v1/auth/verify-email:\n\n\
-             Token: {token}\n\nIt is good for some days. If you have not made an account, ignore this mail.\n"
-        ),
-    }
-}
-
-/// The letter with which a forgotten password is replaced.
-pub(crate) fn password_reset(to: String, token: &str, minutes: u64) -> Mail {
-    Mail {
-        to,
-        subject: "Choose a new password".to_owned(),
-        text: format!(
-            "Somebody, you we hope, wants to choose a new password for your account.\n\nSend this token with the new \
-             password to POST /api/v1/auth/password-reset/confirm:\n\nToken: {token}\n\nIt is good for {minutes} \
-             minutes, and once. If it was not you, ignore this mail: nothing has changed.\n"
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::password_reset;
 
     #[tokio::test]
     async fn a_letter_becomes_a_file() {
         let folder = std::env::temp_dir().join(format!("eshopz-mail-{}", uuid::Uuid::now_v7()));
         let mailer = FolderMailer::new(&folder);
-        mailer.send(password_reset("ann@example.com\r\nBcc: x@example.com".to_owned(), "t0ken", 30)).await.unwrap();
+        mailer.send(&password_reset("ann@example.com\r\nBcc: x@example.com".to_owned(), "t0ken", 30)).await.unwrap();
         let files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(files.len(), 1);
         let text = std::fs::read_to_string(&files[0]).unwrap();
