@@ -50,6 +50,9 @@ impl Background {
         for (db, job) in jobs(shop) {
             tasks.spawn(job.run(db, winding_down.clone()));
         }
+        if let Some(user) = shop.user.clone() {
+            tasks.spawn(user.deliver_mail(stopped.clone()));
+        }
         if let Some(product) = shop.product.clone() {
             tasks.spawn(product.follow(stopped.clone()));
         }

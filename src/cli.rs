@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{admin, audit, catalog, events, keys, migrate, openapi, payments, seed, serve, verify};
-use crate::config::{DatabaseArgs, LimitArgs, RuntimeArgs, ServeArgs, ShopArgs};
+use crate::config::{AccountArgs, DatabaseArgs, LimitArgs, MailArgs, Post, RuntimeArgs, ServeArgs, ShopArgs};
 use crate::secrets::{self, Fetched};
 use crate::{config, modules, telemetry};
 
@@ -31,10 +31,24 @@ pub struct Settings {
     pub runtime: RuntimeArgs,
     #[command(flatten, next_help_heading = "Limits")]
     pub limits: LimitArgs,
+    #[command(flatten, next_help_heading = "Accounts")]
+    pub accounts: AccountArgs,
+    #[command(flatten, next_help_heading = "Mail")]
+    pub mail: MailArgs,
     #[command(flatten, next_help_heading = "Shop")]
     pub shop: ShopArgs,
     #[arg(skip)]
     pub fetched: Fetched,
+}
+
+impl Settings {
+    /// Where letters go.
+    ///
+    /// # Errors
+    /// When a setting of the mail server is missing or cannot be read.
+    pub fn post(&self) -> anyhow::Result<Post> {
+        self.mail.post(self.database.data_dir.join("mail"), self.runtime.is_production())
+    }
 }
 
 #[derive(Debug, Subcommand)]

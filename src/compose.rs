@@ -21,7 +21,7 @@ use eshopz_platform::db::Db;
 use eshopz_platform::events::Listener;
 use eshopz_product::{Cache, ProductDeps, ProductModule, ProductSettings};
 use eshopz_product_api::ProductApi;
-use eshopz_user::{FolderMailer, UserDeps, UserModule, UserSettings, parse_signing_keys};
+use eshopz_user::{UserDeps, UserModule, UserSettings, parse_signing_keys};
 use eshopz_user_api::{ExportRequested, UserApi};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -31,6 +31,9 @@ use crate::database::Database;
 use crate::modules::{self, Module};
 use crate::neighbours::Neighbours;
 use crate::wire;
+
+/// How long all processes of a shop may take to be restarted with another secret key.
+const RESEAL_AFTER: Duration = Duration::from_secs(300);
 
 /// The modules of this process, built and connected.
 #[derive(Clone)]
@@ -128,6 +131,7 @@ pub fn user_module(
     database: &Database,
     settings: &Settings,
 ) -> anyhow::Result<UserModule> {
+    wrong_call(settings.accounts.check(settings.runtime.is_production()))?;
     let key_secret = wrong_call(settings.runtime.key_secret(&database.url(Module::User)?))?;
     let previous_key_secrets = settings.runtime.secret_keys().into_iter().skip(1).collect();
     let limits = &settings.limits;
@@ -140,7 +144,7 @@ pub fn user_module(
         db,
         counters: Counters::new(redis.clone()),
         sessions: sessions.clone(),
-        mailer: Arc::new(FolderMailer::new(settings.database.data_dir.join("mail"))),
+        mailer: wrong_call(settings.post())?.mailer(),
         settings: UserSettings {
             key_secret,
             previous_key_secrets,
@@ -153,6 +157,11 @@ pub fn user_module(
             resets_per_address: defaults.resets_per_address.of(limits.resets_per_address),
             wrong_tokens_per_address: defaults.wrong_tokens_per_address.of(limits.wrong_tokens_per_address),
             export_from: modules::hearers_of(ExportRequested::NAME).map(Module::name).collect(),
+            reseal_after: settings.runtime.secrets_known_within().max(RESEAL_AFTER),
+            admins_need_second_factor: settings.accounts.admins_need_second_factor(settings.runtime.is_production()),
+            argon2_memory_kib: settings.accounts.argon2_memory_kib,
+            argon2_iterations: settings.accounts.argon2_iterations,
+            argon2_parallelism: settings.accounts.argon2_parallelism,
             ..defaults
         },
     }))

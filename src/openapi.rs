@@ -163,7 +163,8 @@ fn security_schemes() -> Value {
     json!({
         "sign_in": {
             "type": "oauth2",
-            "description": "Sign in with the email (as username) and password of an account.",
+            "description": "Sign in with the email (as username) and password of an account without a second factor; with one, \
+                send its code to `POST /api/v1/auth/login`.",
             "flows": { "password": { "tokenUrl": "/api/v1/auth/token", "scopes": {} } },
         },
         "bearer": {

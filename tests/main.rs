@@ -17,6 +17,7 @@ mod crash;
 mod documents;
 mod faults;
 mod flows;
+mod mail;
 mod privacy;
 mod reconciling;
 mod schema;

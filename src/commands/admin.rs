@@ -21,6 +21,10 @@ pub enum AdminCommand {
         /// The email address to sign in with.
         #[arg(long, env = "ESHOPZ_ADMIN_EMAIL")]
         email: String,
+        /// Give the account a second factor at once, and print what an authenticator app needs. An admin without one can
+        /// do nothing in production but set one up.
+        #[arg(long, env = "ESHOPZ_ADMIN_CREATE_SECOND_FACTOR")]
+        second_factor: bool,
     },
 }
 
@@ -29,20 +33,36 @@ pub enum AdminCommand {
 /// # Errors
 /// When the email is taken or not valid, or the password is too weak.
 pub async fn run(action: AdminCommand, settings: &Settings) -> anyhow::Result<()> {
-    let AdminCommand::Create { email } = action;
+    let AdminCommand::Create { email, second_factor } = action;
     let password = read_password()?;
     let database = Database::open_migrated(settings, &[Module::User]).await?;
-    let outcome = context::command(create(&database, settings, &email, &password)).await;
+    let outcome = context::command(create(&database, settings, &email, &password, second_factor)).await;
     database.close().await?;
     outcome
 }
 
-async fn create(database: &Database, settings: &Settings, email: &str, password: &str) -> anyhow::Result<()> {
+async fn create(
+    database: &Database,
+    settings: &Settings,
+    email: &str,
+    password: &str,
+    second_factor: bool,
+) -> anyhow::Result<()> {
     let redis = compose::redis(settings)?;
     let sessions = session_copies(redis.clone());
     let users = compose::user_module(database.db(Module::User)?, &redis, &sessions, database, settings)?;
     let id = users.create_admin(email, password).await.map_err(explained)?;
     say!("admin {email} has the id {id}");
+    if second_factor {
+        let (factor, recovery_codes) = users.give_second_factor(id).await.map_err(explained)?;
+        say!("Put this into an authenticator app; each sign-in asks for its code from now on:");
+        say!("  {}", factor.uri);
+        say!("or type in the secret {}", factor.secret);
+        say!("Recovery codes, each good once in place of a code:");
+        for code in recovery_codes {
+            say!("  {code}");
+        }
+    }
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use rustls::ServerConfig;
 use crate::background::Background;
 use crate::cli::{Settings, wrong_call};
 use crate::compose::{Shop, compose, redis};
-use crate::config::{Addresses, EventTransport, Neighbourhood, PaymentGateway, ServeArgs};
+use crate::config::{Addresses, EventTransport, Neighbourhood, PaymentGateway, Post, ServeArgs};
 use crate::database::Database;
 use crate::edge::Certificates;
 use crate::events::Carriers;
@@ -85,6 +85,10 @@ fn plan(args: ServeArgs, settings: Settings, certificates: Option<&Certificates>
     if selected.contains(&Module::Payment) && settings.runtime.gateway()? == PaymentGateway::Stripe {
         settings.runtime.stripe()?;
     }
+    if selected.contains(&Module::User) {
+        settings.accounts.check(settings.runtime.is_production())?;
+        settings.post()?;
+    }
     // Only whether its address can be read.
     redis(&settings)?;
     let tls = certificates.map(Certificates::server_config).transpose()?;
@@ -128,6 +132,7 @@ async fn start(plan: &Plan, database: &Database, readiness: &Readiness) -> anyho
     let shop = compose(database, &plan.settings, &plan.selected, &neighbours)?;
     if let Some(user) = &shop.user {
         patiently(until, async || Ok(user.prepare().await?)).await?;
+        tell_where_letters_go(&plan.settings)?;
     }
     let carriers = Carriers::new(&shop, &neighbours, &plan.settings).await?;
     let internal = wire::internal_listener(
@@ -211,6 +216,21 @@ fn listener(plan: &Plan, shop: &Shop) -> PublicListener {
         tls: plan.tls.clone(),
         behind_tls: runtime.is_production(),
     }
+}
+
+/// Nobody should wait for a letter that lies in a folder without somebody knowing it.
+fn tell_where_letters_go(settings: &Settings) -> anyhow::Result<()> {
+    let Post::Folder(folder, _) = settings.post()? else { return Ok(()) };
+    let folder = folder.display();
+    if settings.runtime.is_production() {
+        tracing::warn!(
+            %folder,
+            "ESHOPZ_SMTP_URL is not set: nobody gets a letter, and whoever can read the folder can reset passwords"
+        );
+    } else {
+        tracing::info!(%folder, "letters are written into a folder; ESHOPZ_SMTP_URL would have them sent");
+    }
+    Ok(())
 }
 
 fn announce(plan: &Plan, database: &Database) {

@@ -11,7 +11,7 @@ use crate::modules::Module;
 /// The effective configuration with secrets hidden.
 #[must_use]
 pub fn describe(settings: &Settings) -> Value {
-    let Settings { database, runtime, limits, shop, .. } = settings;
+    let Settings { database, runtime, limits, accounts, mail, shop, .. } = settings;
     let of_modules = |shown: fn(&DbConfig) -> Option<String>| -> BTreeMap<&str, Value> {
         let shown = |module: &Module| json!(database.config(*module, None).ok().as_ref().and_then(shown));
         Module::ALL.iter().map(|module| (module.name(), shown(module))).collect()
@@ -50,6 +50,19 @@ pub fn describe(settings: &Settings) -> Value {
             "wrong_tokens_per_address": limits.wrong_tokens_per_address,
             "imports_per_admin": limits.imports_per_admin,
         },
+        "accounts": {
+            "admin_second_factor": accounts.admins_need_second_factor(runtime.is_production()),
+            "argon2": {
+                "memory_kib": accounts.argon2_memory_kib,
+                "iterations": accounts.argon2_iterations,
+                "parallelism": accounts.argon2_parallelism,
+            },
+        },
+        "mail": {
+            "smtp_url": mail.smtp_url.as_deref().map(hide),
+            "from": mail.mail_from,
+            "ca_file": mail.smtp_ca_file,
+        },
         "shop": {
             "currency": shop.currency.code(),
             "shipping_flat": shop.shipping_flat,
@@ -62,8 +75,8 @@ pub fn describe(settings: &Settings) -> Value {
     })
 }
 
-/// The schemes of databases and of Redis.
-const SCHEMES: [&str; 5] = ["postgres", "postgresql", "redis", "rediss", "redis+unix"];
+/// The schemes of databases, of Redis and of mail servers.
+const SCHEMES: [&str; 7] = ["postgres", "postgresql", "redis", "rediss", "redis+unix", "smtp", "smtps"];
 
 /// A URL without its password and without parameters, which may hold one too. Whatever is not written as
 /// it should be is hidden whole: a password with a stray `?` or `@` must not show in parts.
@@ -107,6 +120,7 @@ mod tests {
         assert_eq!(hide("postgres://shop:x@[::1]:5432,db:5433/shop"), "postgres://shop:***@[::1]:5432,db:5433/shop");
         assert_eq!(hide("postgres://shop:x@db:secret/shop"), "postgres://shop:***@***");
         assert_eq!(hide("redis://:secret@cache:6379"), "redis://:***@cache:6379");
+        assert_eq!(hide("smtps://shop:secret@mail.example.com"), "smtps://shop:***@mail.example.com");
         assert_eq!(hide("host=db password=x"), "***");
         assert_eq!(hide("secret://db"), "***");
     }

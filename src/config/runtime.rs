@@ -76,8 +76,8 @@ pub struct RuntimeArgs {
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub secrets_refresh_seconds: u64,
 
-    /// Encrypts the signing keys in the database. Without it they are encrypted with a key made from the
-    /// user module's database URL in production, and with a well-known one in development.
+    /// Encrypts the signing keys and the secrets of second factors in the database. Without it they are encrypted with a
+    /// key made from the user module's database URL in production, and with a well-known one in development.
     #[arg(long, env = "ESHOPZ_SECRET_KEY", hide_env_values = true, global = true, hide_short_help = true)]
     pub secret_key: Option<Hidden>,
 
@@ -207,7 +207,10 @@ impl RuntimeArgs {
                 bail!("in production the secret of --secrets needs a `secret_key`, which encrypts the signing keys")
             }
             None => {
-                tracing::warn!("ESHOPZ_SECRET_KEY is not set; signing keys are encrypted with the database URL");
+                tracing::warn!(
+                    "ESHOPZ_SECRET_KEY is not set; signing keys and second factors are encrypted with the database URL, and \
+                     cannot be read any more when that changes"
+                );
                 Ok(format!("database:{user_database_url}"))
             }
         }

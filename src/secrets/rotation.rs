@@ -51,6 +51,7 @@ pub fn all(shop: &Shop, keys: &ServiceKeys) -> Vec<Box<dyn Rotation>> {
     }
     if let Some(user) = &shop.user {
         all.push(Box::new(SigningKeys(user.clone())));
+        all.push(Box::new(MailServer(user.clone())));
     }
     if let Some(payment) = &shop.payment {
         all.push(Box::new(Webhooks(payment.clone())));
@@ -196,6 +197,29 @@ impl Rotation for SigningKeys {
             Some(pem) if Some(pem) != before.runtime.signing_keys.as_deref() => Ok(self.0.replace_signing_keys(pem)?),
             _ => Ok(()),
         }
+    }
+}
+
+/// Letters that are begun after the look go to the new server, or with the new password.
+struct MailServer(UserModule);
+
+impl fmt::Debug for MailServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MailServer")
+    }
+}
+
+#[async_trait]
+impl Rotation for MailServer {
+    fn part(&self) -> &'static str {
+        "mail server"
+    }
+
+    async fn apply(&mut self, before: &Settings, after: &Settings) -> anyhow::Result<()> {
+        if after.mail.smtp_url != before.mail.smtp_url {
+            self.0.replace_mailer(after.post()?.mailer());
+        }
+        Ok(())
     }
 }
 

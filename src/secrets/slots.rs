@@ -22,7 +22,7 @@ macro_rules! slot {
 }
 
 /// All of them; a test compares them with what the command line hides.
-pub const SLOTS: [Slot; 13] = [
+pub const SLOTS: [Slot; 14] = [
     slot!("ESHOPZ_DATABASE_URL", database.database_url),
     slot!("ESHOPZ_USER_DATABASE_URL", database.user_database_url),
     slot!("ESHOPZ_PRODUCT_DATABASE_URL", database.product_database_url),
@@ -36,6 +36,7 @@ pub const SLOTS: [Slot; 13] = [
     slot!("ESHOPZ_SIGNING_KEYS", runtime.signing_keys),
     slot!("ESHOPZ_WEBHOOK_SECRET", runtime.webhook_secret),
     slot!("ESHOPZ_STRIPE_SECRET_KEY", runtime.stripe_secret_key),
+    slot!("ESHOPZ_SMTP_URL", mail.smtp_url),
 ];
 
 impl Slot {

@@ -22,7 +22,11 @@ const STRIPE: &str = "sk_plantedStripeKey1a9e";
 const PEM_BODY: &str = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC";
 /// Its private half in hex.
 const SEED: &str = "d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842";
+const SMTP: &str = "plantedSmtpPassword8be2";
 const BAD: &str = "plantedBadPassword0aa9";
+
+/// Needed with a mail server.
+const MAIL_FROM: (&str, &str) = ("ESHOPZ_MAIL_FROM", "shop@example.com");
 
 fn pem() -> String {
     format!("-----BEGIN PRIVATE KEY-----\n{PEM_BODY}\n-----END PRIVATE KEY-----\n")
@@ -96,7 +100,7 @@ fn as_numbers(secret: &str) -> String {
 
 #[track_caller]
 fn assert_silent(heard: &str) {
-    for secret in [DATABASE, REDIS, KEY, PREVIOUS, WEBHOOK, STRIPE, PEM_BODY, SEED, BAD] {
+    for secret in [DATABASE, REDIS, KEY, PREVIOUS, WEBHOOK, STRIPE, SMTP, PEM_BODY, SEED, BAD] {
         let lines = found(heard, secret);
         assert!(lines.is_empty(), "{secret} is shown in {} lines, first in {}", lines.len(), lines[0]);
         assert!(!heard.contains(&as_numbers(secret)), "{secret} is shown as numbers");
@@ -137,6 +141,8 @@ fn planted(login: &Login, redis: &TestRedis) -> Value {
         "signing_keys": pem(),
         "webhook_secret": WEBHOOK,
         "stripe_secret_key": STRIPE,
+        // Where nobody is.
+        "smtp_url": format!("smtp://shop:{SMTP}@127.0.0.1:9"),
     })
 }
 
@@ -145,6 +151,7 @@ async fn pair(folder: &Folder, environment: &[(&'static str, String)]) -> (Proce
     let (first, second) = (free_port(), free_port());
     let mut environment = environment.to_vec();
     environment.push(("RUST_LOG", "trace".to_owned()));
+    environment.push((MAIL_FROM.0, MAIL_FROM.1.to_owned()));
     environment.push(("ESHOPZ_USER_URL", format!("http://127.0.0.1:{}", first + 1_000)));
     for name in ["ESHOPZ_PRODUCT_URL", "ESHOPZ_CART_URL", "ESHOPZ_PAYMENT_URL", "ESHOPZ_ORDER_URL"] {
         environment.push((name, format!("http://127.0.0.1:{}", second + 1_000)));
@@ -171,6 +178,7 @@ async fn secrets_in_the_environment_are_not_shown() {
         ("signing_keys", "ESHOPZ_SIGNING_KEYS"),
         ("webhook_secret", "ESHOPZ_WEBHOOK_SECRET"),
         ("stripe_secret_key", "ESHOPZ_STRIPE_SECRET_KEY"),
+        ("smtp_url", "ESHOPZ_SMTP_URL"),
     ]
     .map(|(key, name)| (name, planted(&login, &redis)[key].as_str().unwrap().to_owned()))
     .to_vec();
@@ -210,16 +218,19 @@ async fn secrets_in_the_environment_are_not_shown() {
         ("ESHOPZ_SIGNING_KEYS", BAD.to_owned()),
         ("ESHOPZ_SIGNING_KEYS", pem().replace("MC4C", "MC5C")),
         ("ESHOPZ_SECRETS", "aws:".to_owned()),
+        ("ESHOPZ_SMTP_URL", format!("smtp://u:{BAD}@h:port")),
+        ("ESHOPZ_SMTP_URL", format!("smtp://u:{BAD}@h?tls={BAD}")),
     ];
     for (name, value) in bad {
         for arguments in [&["config"][..], &["verify"], &["migrate", "status"], &["serve", "--startup-seconds", "0"]] {
             let mut command = eshopz("", arguments);
-            command.envs(environment.clone()).env(name, &value).env("RUST_LOG", "trace");
+            command.envs(environment.clone()).env(MAIL_FROM.0, MAIL_FROM.1).env(name, &value).env("RUST_LOG", "trace");
             let listen = format!("127.0.0.1:{}", free_port());
             if arguments[0] == "serve" {
                 command.args(["--listen", &listen]);
                 // What a running one does with a Redis or reader that is away is seen elsewhere.
-                let stops = ["ESHOPZ_DATABASE_URL", "ESHOPZ_SIGNING_KEYS", "ESHOPZ_SECRETS"].contains(&name);
+                let stops =
+                    ["ESHOPZ_DATABASE_URL", "ESHOPZ_SIGNING_KEYS", "ESHOPZ_SECRETS", "ESHOPZ_SMTP_URL"].contains(&name);
                 if !stops && !value.contains(":port") && !value.contains("://h") {
                     continue;
                 }
@@ -260,6 +271,8 @@ async fn secrets_from_aws_are_not_shown() {
         ("database_url", format!("postgres://u:p?{BAD}=1@h/none")),
         ("redis_url", format!("redis://:{BAD}@{}", redis.url().replace("redis://", ""))),
         ("redis_url", format!("redis://:{BAD}@h:port")),
+        ("smtp_url", format!("smtp://shop:{BAD}@127.0.0.1:9")),
+        ("smtp_url", format!("smtp://shop:{BAD}@h:port")),
         ("secret_key", BAD.chars().take(5).collect()),
         ("signing_keys", BAD.to_owned()),
         (BAD, "a key that is none".to_owned()),
@@ -290,7 +303,8 @@ async fn secrets_from_aws_are_not_shown() {
         heard.add(&said.replace(told[0], ""));
     }
     for command in [&["config"][..], &["verify"], &["migrate", "status"]] {
-        let output = store.eshopz("shop", command).env("RUST_LOG", "trace").output().unwrap();
+        let output =
+            store.eshopz("shop", command).env(MAIL_FROM.0, MAIL_FROM.1).env("RUST_LOG", "trace").output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
         heard.add(&text(&output));
     }
