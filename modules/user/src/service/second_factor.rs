@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection as _;
 use eshopz_kernel::UserId;
+use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::auth::Principal;
 use uuid::Uuid;
 
@@ -38,6 +39,10 @@ pub struct NewFactor {
     pub secret: String,
     pub uri: String,
 }
+
+/// Actions in the audit log.
+const ENABLED: &str = "user.second_factor_enabled";
+const REMOVED: &str = "user.second_factor_removed";
 
 /// What is done once a code was right, in the transaction in which it is used up.
 enum Then {
@@ -96,6 +101,7 @@ impl UserService {
                 }
                 second_factors::enable(conn, user, Some(session)).await?;
                 second_factors::replace_codes(conn, user, &hashes).await?;
+                audit::record(conn, &Entry::new(ENABLED, "user", user)).await?;
                 Ok((verdict, sessions::revoke_all(conn, user, Some(session)).await?))
             })
             .await?;
@@ -145,6 +151,7 @@ impl UserService {
                 let user = users::lock(conn, id.uuid()).await?.ok_or(UserError::NoSuchUser)?;
                 user.second_factor_at.ok_or(UserError::NoSecondFactor)?;
                 second_factors::remove(conn, user.id).await?;
+                audit::record(conn, &Entry::new(REMOVED, "user", user.id)).await?;
                 Ok::<_, UserError>(sessions::revoke_all(conn, user.id, None).await?)
             })
             .await?;
@@ -167,6 +174,7 @@ impl UserService {
                 second_factors::begin(conn, user.id, &sealed, &key).await?;
                 second_factors::enable(conn, user.id, None).await?;
                 second_factors::replace_codes(conn, user.id, &hashes).await?;
+                audit::record(conn, &Entry::new(ENABLED, "user", user.id)).await?;
                 Ok::<_, UserError>(user)
             })
             .await?;
@@ -243,6 +251,9 @@ impl UserService {
                     }
                     (Verdict::Right, Then::Nothing) | (Verdict::Wrong | Verdict::TooMany(_), _) => {}
                 }
+                if let Some(action) = noted(&verdict, proof, &then) {
+                    audit::record(conn, &Entry::new(action, "user", user)).await?;
+                }
                 Ok(verdict)
             })
             .await
@@ -277,4 +288,15 @@ fn recovery_codes(user: Uuid) -> (Vec<String>, Vec<Vec<u8>>) {
     let codes = recovery_code::generate();
     let hashes = codes.iter().map(|code| recovery_code::hash(user, code)).collect();
     (codes, hashes)
+}
+
+/// What the audit log is told of a comparison. That nobody may try any more is told by the attempts before.
+const fn noted(verdict: &Verdict, proof: &Proof, then: &Then) -> Option<&'static str> {
+    match (verdict, then, proof) {
+        (Verdict::Right, Then::Remove, _) => Some(REMOVED),
+        (Verdict::Right, Then::ReplaceCodes(_), _) => Some("user.recovery_codes_replaced"),
+        (Verdict::Right, Then::Nothing, Proof::Recovery(_)) => Some("user.recovery_code_used"),
+        (Verdict::Wrong, ..) => Some("user.second_factor_failed"),
+        (Verdict::Right, Then::Nothing, Proof::Code(_)) | (Verdict::TooMany(_), ..) => None,
+    }
 }
