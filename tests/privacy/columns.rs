@@ -20,10 +20,10 @@ async fn every_column_that_can_hold_text_is_declared_once() {
     let owner = db.owner().await;
     let mut wrong = Vec::new();
     for module in Module::ALL {
-        let mut declared: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        let mut declared: BTreeMap<(String, String), usize> = BTreeMap::new();
         let columns = module.personal().iter().chain(SHARED).flat_map(|columns| columns.each());
         for Column { table, column, .. } in columns {
-            *declared.entry((table, column)).or_default() += 1;
+            *declared.entry((table.to_owned(), column.to_owned())).or_default() += 1;
         }
         let query = format!(
             "SELECT table_name::text, column_name::text, udt_name::text FROM information_schema.columns \
@@ -31,7 +31,7 @@ async fn every_column_that_can_hold_text_is_declared_once() {
         );
         for row in owner.query(&query, &[&module.schema()]).await.unwrap() {
             let (table, column, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
-            match declared.remove(&(table.as_str(), column.as_str())) {
+            match declared.remove(&(table.clone(), column.clone())) {
                 Some(1) => {}
                 Some(times) => wrong.push(format!("{module}: {table}.{column} is declared {times} times")),
                 None if DERIVED.contains(&(module.schema(), kind.as_str())) => {}
