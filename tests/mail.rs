@@ -27,9 +27,8 @@ async fn letters_go_to_the_mail_server_of_the_settings() {
 
 #[test]
 fn a_mail_server_that_cannot_be_used_is_one_line() {
-    let serve = |arguments: &[&str]| {
-        run("postgres://nobody@127.0.0.1:9/none", &[&["serve", "--modules", "user"][..], arguments].concat(), "")
-    };
+    let serve =
+        |arguments: &[&str]| run("postgres://nobody@127.0.0.1:9/none", &[&["serve"][..], arguments].concat(), "");
     let from = ["--mail-from", "Shop <shop@example.com>"];
     for (arguments, told) in [
         (vec!["--smtp-url", "mail:hunter2@example.com"], "ESHOPZ_MAIL_FROM"),
