@@ -14,6 +14,7 @@ use eshopz_kernel::{Fault, FaultKind};
 use eshopz_platform::cache::Throttle;
 use eshopz_platform::db;
 use eshopz_platform::http::connections::{Connections, note_requests};
+use eshopz_platform::http::methods::method_not_allowed;
 use eshopz_platform::http::middleware::request_context;
 use eshopz_platform::http::{HttpFault, TrustedProxies};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -185,15 +186,7 @@ fn swagger_config() -> Config<'static> {
 async fn unmatched(req: HttpRequest) -> HttpResponse {
     let allowed = req.app_data::<web::Data<Edge>>().and_then(|edge| edge.paths.methods(req.path()));
     match allowed {
-        Some(methods) => {
-            let message = format!("This path takes {methods}.");
-            let fault = Fault::new(FaultKind::MethodNotAllowed, "method_not_allowed", message);
-            let mut response = HttpFault(fault).error_response();
-            if let Ok(value) = HeaderValue::from_str(methods) {
-                response.headers_mut().insert(header::ALLOW, value);
-            }
-            response
-        }
+        Some(methods) => method_not_allowed(methods),
         None => {
             let message = "There is nothing at this path; see /docs/ for what there is.";
             HttpFault(Fault::new(FaultKind::NotFound, "not_found", message)).error_response()

@@ -5,6 +5,7 @@ mod items;
 mod views;
 
 use eshopz_platform::http::Caller;
+use eshopz_platform::http::methods::nothing_but;
 use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -19,6 +20,7 @@ pub fn routes(cfg: &mut ServiceConfig<'_>) {
         scope(PREFIX)
             .service(carts::create_cart)
             .service(carts::get_my_cart)
+            .route("/mine", nothing_but("GET"))
             .service(carts::get_cart)
             .service(carts::delete_cart)
             .service(carts::merge_carts)

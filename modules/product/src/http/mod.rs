@@ -6,11 +6,13 @@ mod fields;
 mod list;
 mod product_requests;
 mod products;
+mod schemas;
 mod stock;
 mod variant_requests;
 mod variants;
 mod views;
 
+use eshopz_platform::http::methods::nothing_but;
 use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -27,8 +29,11 @@ pub fn routes(cfg: &mut ServiceConfig<'_>) {
             .service(list::list_products)
             .service(products::create_product)
             .service(import_products)
+            .route("/import", nothing_but("POST"))
             .service(export_products)
+            .route("/export", nothing_but("GET"))
             .service(audit_log::list_product_audit_log)
+            .route("/audit-log", nothing_but("GET"))
             .service(products::get_product)
             .service(products::update_product)
             .service(products::delete_product)

@@ -7,6 +7,7 @@ pub mod client;
 pub mod conditional;
 pub mod connections;
 pub mod form;
+pub mod methods;
 pub mod middleware;
 mod nul;
 mod pace;
