@@ -1,6 +1,8 @@
 //! The OpenAPI documents: what the handlers declare, merged, with what holds for every operation added
 //! in one place: problem responses, the two ways to sign in, the catalogue of problem codes.
 
+mod patterns;
+
 use std::collections::BTreeMap;
 
 use actix_web::App;
@@ -33,6 +35,7 @@ pub fn document(modules: &[Module]) -> Value {
         add_components(root, modules);
         each_operation(root, complete);
     }
+    patterns::spell_out(&mut document);
     document
 }
 
@@ -138,6 +141,7 @@ fn add_components(root: &mut Map<String, Value>, modules: &[Module]) {
         known.insert(name, serde_json::to_value(schema).unwrap_or_default());
     }
     known.insert("ProblemCode".into(), catalogue(modules));
+    known.insert("Country".into(), patterns::country());
     if let Some(code) = known.get_mut("Problem").and_then(|problem| problem.pointer_mut("/properties/code")) {
         *code = json!({ "$ref": "#/components/schemas/ProblemCode" });
     }

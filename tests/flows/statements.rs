@@ -28,7 +28,7 @@ const fn operation(
 }
 
 const OPERATIONS: [Operation; 11] = [
-    operation("GET", "/api/v1/products/{id_or_handle}", 200, [1, 0]),
+    operation("GET", "/api/v1/products/{id}", 200, [1, 0]),
     operation("GET", "/api/v1/products", 200, [2, 0]),
     operation("POST", "/api/v1/carts", 201, [1, 1]),
     operation("POST", "/api/v1/carts/{id}/items", 201, [3, 1]),

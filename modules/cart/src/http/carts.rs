@@ -42,7 +42,7 @@ pub struct MergeCarts {
 pub struct CartQuery {
     /// Where it would be sent to (ISO 3166 alpha-2): `totals` then has the tax of that country.
     #[validate(custom(function = known_country))]
-    #[param(pattern = "^[A-Z]{2}$", example = "DE")]
+    #[param(pattern = "<country>", example = "DE")]
     pub country: Option<String>,
 }
 
@@ -128,7 +128,7 @@ pub async fn get_my_cart(
             headers(("ETag" = String, description = "Its version and content."))),
         (status = 304, description = "`If-None-Match` has it already."),
     ),
-    security(("bearer" = []), ("cart_token" = []))
+    security((), ("bearer" = []), ("cart_token" = []))
 )]
 #[get("/{id}")]
 pub async fn get_cart(
@@ -154,7 +154,7 @@ pub async fn get_cart(
         (status = 409, body = Problem, description = "`cart_not_open`: it was ordered or abandoned."),
         (status = 412, body = Problem, description = "`etag_mismatch`: it has changed since."),
     ),
-    security(("bearer" = []), ("cart_token" = []))
+    security((), ("bearer" = []), ("cart_token" = []))
 )]
 #[delete("/{id}")]
 pub async fn delete_cart(

@@ -58,7 +58,7 @@ pub struct UpdateCartItem {
         (status = 422, body = Problem, description = "`validation_failed`: `/variant_id` is unknown or not on sale, or \
             `/quantity` too large; `too_many_lines`."),
     ),
-    security(("bearer" = []), ("cart_token" = []))
+    security((), ("bearer" = []), ("cart_token" = []))
 )]
 #[post("/{id}/items")]
 pub async fn add_cart_item(
@@ -90,7 +90,7 @@ pub async fn add_cart_item(
         (status = 409, body = Problem, description = "`cart_not_open`: it was ordered or abandoned."),
         (status = 412, body = Problem, description = "`etag_mismatch`: the cart has changed since."),
     ),
-    security(("bearer" = []), ("cart_token" = []))
+    security((), ("bearer" = []), ("cart_token" = []))
 )]
 #[delete("/{id}/items")]
 pub async fn empty_cart(
@@ -120,7 +120,7 @@ pub async fn empty_cart(
             `cart_not_open`: it was ordered or abandoned."),
         (status = 412, body = Problem, description = "`etag_mismatch`: the cart has changed since."),
     ),
-    security(("bearer" = []), ("cart_token" = []))
+    security((), ("bearer" = []), ("cart_token" = []))
 )]
 #[patch("/{id}/items/{item_id}")]
 pub async fn update_cart_item(
@@ -148,7 +148,7 @@ pub async fn update_cart_item(
         (status = 409, body = Problem, description = "`cart_not_open`: it was ordered or abandoned."),
         (status = 412, body = Problem, description = "`etag_mismatch`: the cart has changed since."),
     ),
-    security(("bearer" = []), ("cart_token" = []))
+    security((), ("bearer" = []), ("cart_token" = []))
 )]
 #[delete("/{id}/items/{item_id}")]
 pub async fn remove_cart_item(

@@ -5,7 +5,9 @@ use eshopz_kernel::country;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 use validator::{Validate, ValidationError, ValidationErrors};
 
 use super::text::{refusal, visible_words};
@@ -15,32 +17,32 @@ use super::text::{refusal, visible_words};
 #[serde(deny_unknown_fields)]
 pub struct PostalAddress {
     #[validate(length(max = 200), custom(function = visible_words))]
-    #[schema(max_length = 200, examples("Ada Lovelace"))]
+    #[schema(pattern = "<words>", max_length = 200, examples("Ada Lovelace"))]
     pub name: String,
     #[validate(length(max = 200), custom(function = visible_words))]
-    #[schema(max_length = 200, examples("12 St James's Square"))]
+    #[schema(pattern = "<words>", max_length = 200, examples("12 St James's Square"))]
     pub line1: String,
     #[serde(default)]
     #[validate(length(max = 200), custom(function = visible_words))]
-    #[schema(max_length = 200, examples(json!(null)))]
+    #[schema(pattern = "<words>", max_length = 200, examples(json!(null)))]
     pub line2: Option<String>,
     #[validate(length(max = 100), custom(function = visible_words))]
-    #[schema(max_length = 100, examples("London"))]
+    #[schema(pattern = "<words>", max_length = 100, examples("London"))]
     pub city: String,
     #[serde(default)]
     #[validate(length(max = 100), custom(function = visible_words))]
-    #[schema(max_length = 100, examples(json!(null)))]
+    #[schema(pattern = "<words>", max_length = 100, examples(json!(null)))]
     pub region: Option<String>,
     #[validate(length(max = 20), custom(function = visible_words))]
-    #[schema(max_length = 20, examples("SW1Y 4JH"))]
+    #[schema(pattern = "<words>", max_length = 20, examples("SW1Y 4JH"))]
     pub postal_code: String,
     /// ISO 3166 alpha-2, in capitals.
     #[validate(custom(function = known_country))]
-    #[schema(pattern = "^[A-Z]{2}$", examples("GB"))]
+    #[schema(pattern = "<country>", examples("GB"))]
     pub country: String,
     #[serde(default)]
     #[validate(length(max = 40), custom(function = visible_words))]
-    #[schema(max_length = 40, examples("+44 20 7946 0018"))]
+    #[schema(pattern = "<words>", max_length = 40, examples("+44 20 7946 0018"))]
     pub phone: Option<String>,
 }
 
@@ -61,11 +63,29 @@ impl TryFrom<serde_json::Value> for PostalAddress {
 }
 
 /// How to follow a parcel: its number alone, or with more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Tracking {
     Number(String),
     Parcel(Parcel),
+}
+
+/// By hand, for a variant takes no pattern.
+impl PartialSchema for Tracking {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::String).max_length(Some(100)).pattern(Some("<words>"));
+        OneOfBuilder::new()
+            .description(Some("How to follow a parcel: its number alone, or with more."))
+            .item(number)
+            .item(Ref::from_schema_name("Parcel"))
+            .into()
+    }
+}
+
+impl ToSchema for Tracking {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Parcel::name().into_owned(), Parcel::schema()));
+    }
 }
 
 /// A parcel on its way.
@@ -74,14 +94,19 @@ pub enum Tracking {
 pub struct Parcel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(length(max = 100), custom(function = visible_words))]
-    #[schema(max_length = 100, examples("DHL"))]
+    #[schema(pattern = "<words>", max_length = 100, examples("DHL"))]
     pub carrier: Option<String>,
     #[validate(length(max = 100), custom(function = visible_words))]
-    #[schema(max_length = 100, examples("JD014600003888"))]
+    #[schema(pattern = "<words>", max_length = 100, examples("JD014600003888"))]
     pub number: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(url, length(max = 2000), custom(function = web_address))]
-    #[schema(max_length = 2000, format = "uri", examples("https://www.dhl.com/track?id=JD014600003888"))]
+    #[schema(
+        pattern = "<url>",
+        max_length = 2000,
+        format = "uri",
+        examples("https://www.dhl.com/track?id=JD014600003888")
+    )]
     pub url: Option<String>,
 }
 
@@ -122,10 +147,11 @@ impl Validate for Tracking {
 /// It ends up as a link on a customer's page: no `javascript:` there.
 fn web_address(text: &str) -> Result<(), ValidationError> {
     visible_words(text)?;
-    if text.starts_with("https://") || text.starts_with("http://") {
+    let web = text.starts_with("https://") || text.starts_with("http://");
+    if web && !text.contains(char::is_whitespace) {
         Ok(())
     } else {
-        Err(refusal("url", "must begin with https:// or http://"))
+        Err(refusal("url", "must begin with https:// or http:// and have no space in it"))
     }
 }
 

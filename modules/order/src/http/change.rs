@@ -25,7 +25,7 @@ use crate::store::OrderRow;
 #[schema(as = CancelOrder)]
 pub struct CancelOrderBody {
     #[validate(length(max = 500), custom(function = storable))]
-    #[schema(max_length = 500, examples("Ordered the wrong size."))]
+    #[schema(pattern = "<text>", max_length = 500, examples("Ordered the wrong size."))]
     reason: Option<String>,
     /// Only these, of a paid order; the whole order, when left out.
     #[validate(length(min = 1, max = 1000), nested)]
@@ -57,9 +57,9 @@ pub struct TransitionOrder {
 #[utoipa::path(
     tag = "order",
     params(
-        ("id" = String, Path, description = "The order's id, or its number."),
+        ("id" = String, Path, description = "The order's id, or its number.", pattern = "<order>"),
         ("Idempotency-Key" = Option<String>, Header, description = "New for each intent; 1 to 255 visible ASCII \
-            characters. May be left out.", min_length = 1, max_length = 255, example = "cancel-1"),
+            characters. May be left out.", min_length = 1, max_length = 255, pattern = "<visible>", example = "cancel-1"),
         ("If-Match" = Option<String>, Header, description = "Only if this is still the order's ETag."),
     ),
     request_body(content = Option<CancelOrderBody>, description = "May be left out."),
@@ -129,7 +129,7 @@ impl CancelOrderBody {
 /// order that is there already stays as it is.
 #[utoipa::path(
     tag = "order",
-    params(("id" = String, Path, description = "The order's id, or its number.")),
+    params(("id" = String, Path, description = "The order's id, or its number.", pattern = "<order>")),
     request_body(content = TransitionOrder, example = json!({
         "to": "shipped",
         "tracking": {

@@ -34,7 +34,7 @@ pub struct PlaceOrderBody {
     billing_address: Option<PostalAddress>,
     /// A payment method of the gateway: the order is paid in the same call.
     #[validate(length(max = 255), custom(function = visible_words))]
-    #[schema(max_length = 255, examples("pm_card_visa"))]
+    #[schema(pattern = "<words>", max_length = 255, examples("pm_card_visa"))]
     payment_method: Option<String>,
     /// What the buyer was shown. Another total is refused, and nothing is ordered.
     #[schema(examples(json!(null)))]
@@ -63,7 +63,7 @@ pub struct PlaceOrderBody {
     })),
     params(
         ("Idempotency-Key" = String, Header, description = "New for each intent; 1 to 255 visible ASCII characters.",
-         min_length = 1, max_length = 255, example = "checkout-1"),
+         min_length = 1, max_length = 255, pattern = "<visible>", example = "checkout-1"),
     ),
     responses(
         (status = 201, body = OrderView, description = "Placed. With `payment_method` see `payment.status`: it may \

@@ -4,7 +4,7 @@ use actix_web::{get, web};
 use chrono::{DateTime, Datelike as _, Utc};
 use eshopz_kernel::{Page, UserId};
 use eshopz_platform::http::params::page_limit;
-use eshopz_platform::http::{Answer, Caller, PathId, Query, Reply, SignedIn};
+use eshopz_platform::http::{Answer, Caller, PathId, Problem, Query, Reply, SignedIn};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use validator::{Validate, ValidationError};
@@ -33,6 +33,7 @@ pub struct OrderQuery {
     to: Option<DateTime<Utc>>,
     /// Admin: the buyer's email.
     #[validate(length(max = 254), custom(function = visible_words))]
+    #[param(max_length = 254, pattern = "<words>")]
     email: Option<String>,
     /// Admin: the buyer's account.
     customer_id: Option<UserId>,
@@ -44,6 +45,7 @@ pub struct OrderQuery {
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[validate(length(max = 500))]
+    #[param(max_length = 500)]
     cursor: Option<String>,
 }
 
@@ -62,6 +64,7 @@ pub struct PartQuery {
     pub(super) limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[validate(length(max = 500))]
+    #[param(max_length = 500)]
     pub(super) cursor: Option<String>,
 }
 
@@ -86,7 +89,10 @@ impl OrderQuery {
 #[utoipa::path(
     tag = "order",
     params(OrderQuery),
-    responses((status = 200, body = Page<OrderView>, description = "A page of orders.")),
+    responses(
+        (status = 200, body = Page<OrderView>, description = "A page of orders."),
+        (status = 403, body = Problem, description = "`forbidden`: `email` and `customer_id` are for admins."),
+    ),
     security(("bearer" = [])),
 )]
 #[get("")]
@@ -105,7 +111,7 @@ pub async fn list_orders(service: web::Data<OrderService>, caller: SignedIn, que
 /// shown as it is at this moment.
 #[utoipa::path(
     tag = "order",
-    params(("id" = String, Path, description = "The order's id, or its number such as `EZ-100042`.")),
+    params(("id" = String, Path, description = "The order's id, or its number such as `EZ-100042`.", pattern = "<order>")),
     responses(
         (status = 200, body = OrderView, description = "The order.",
          headers(("etag" = String, description = "For `If-None-Match`."))),
@@ -124,7 +130,7 @@ pub async fn get_order(service: web::Data<OrderService>, caller: Caller, name: P
 /// The first comes first.
 #[utoipa::path(
     tag = "order",
-    params(("id" = String, Path, description = "The order's id, or its number."), PartQuery),
+    params(("id" = String, Path, description = "The order's id, or its number.", pattern = "<order>"), PartQuery),
     responses((status = 200, body = Page<TimelineEntryView>, description = "A page of changes.")),
     security((), ("bearer" = []), ("order_token" = [])),
 )]

@@ -30,7 +30,7 @@ pub struct RequestReturnBody {
     #[schema(min_items = 1, max_items = 1000)]
     items: Vec<ItemQuantity>,
     #[validate(length(max = 500), custom(function = storable))]
-    #[schema(max_length = 500, examples("A button is loose."))]
+    #[schema(pattern = "<text>", max_length = 500, examples("A button is loose."))]
     reason: Option<String>,
 }
 
@@ -47,7 +47,7 @@ pub struct AcceptReturn {
     refund_amount: Option<Money>,
     /// For the timeline.
     #[validate(length(max = 500), custom(function = storable))]
-    #[schema(max_length = 500, examples("Button sewn on again."))]
+    #[schema(pattern = "<text>", max_length = 500, examples("Button sewn on again."))]
     note: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub struct AcceptReturn {
 #[serde(deny_unknown_fields)]
 pub struct RejectReturn {
     #[validate(length(max = 500), custom(function = visible_words))]
-    #[schema(max_length = 500, examples("Worn."))]
+    #[schema(pattern = "<words>", max_length = 500, examples("Worn."))]
     reason: String,
 }
 
@@ -67,9 +67,9 @@ pub struct RejectReturn {
 #[utoipa::path(
     tag = "order",
     params(
-        ("id" = String, Path, description = "The order's id, or its number."),
+        ("id" = String, Path, description = "The order's id, or its number.", pattern = "<order>"),
         ("Idempotency-Key" = String, Header, description = "New for each intent; 1 to 255 visible ASCII characters.",
-         min_length = 1, max_length = 255, example = "return-1"),
+         min_length = 1, max_length = 255, pattern = "<visible>", example = "return-1"),
     ),
     request_body = RequestReturnBody,
     responses(
@@ -124,7 +124,7 @@ async fn request(
 /// The first one first. For the owner, the guest with its token, and admins.
 #[utoipa::path(
     tag = "order",
-    params(("id" = String, Path, description = "The order's id, or its number."), PartQuery),
+    params(("id" = String, Path, description = "The order's id, or its number.", pattern = "<order>"), PartQuery),
     responses((status = 200, body = Page<ReturnView>, description = "A page of returns.")),
     security((), ("bearer" = []), ("order_token" = [])),
 )]
@@ -146,7 +146,7 @@ pub async fn list_order_returns(
 #[utoipa::path(
     tag = "order",
     params(
-        ("id" = String, Path, description = "The order's id, or its number."),
+        ("id" = String, Path, description = "The order's id, or its number.", pattern = "<order>"),
         ("return_id" = Uuid, Path, description = "The return's id."),
     ),
     responses(
@@ -174,7 +174,7 @@ pub async fn get_order_return(
 #[utoipa::path(
     tag = "order",
     params(
-        ("id" = String, Path, description = "The order's id, or its number."),
+        ("id" = String, Path, description = "The order's id, or its number.", pattern = "<order>"),
         ("return_id" = Uuid, Path, description = "The return's id."),
     ),
     request_body(content = Option<AcceptReturn>, description = "May be left out."),
@@ -208,7 +208,7 @@ pub async fn accept_order_return(
 #[utoipa::path(
     tag = "order",
     params(
-        ("id" = String, Path, description = "The order's id, or its number."),
+        ("id" = String, Path, description = "The order's id, or its number.", pattern = "<order>"),
         ("return_id" = Uuid, Path, description = "The return's id."),
     ),
     request_body = RejectReturn,

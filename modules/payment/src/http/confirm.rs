@@ -20,7 +20,8 @@ use crate::service::{Access, PaymentService};
     tag = "payment",
     params(
         ("id" = Uuid, Path, description = "The payment's id."),
-        ("Idempotency-Key" = String, Header, description = "New for each intent.", example = "confirm-1"),
+        ("Idempotency-Key" = String, Header, description = "New for each intent.",
+            min_length = 1, max_length = 255, pattern = "<visible>", example = "confirm-1"),
     ),
     request_body = ConfirmPayment,
     responses(
@@ -29,6 +30,7 @@ use crate::service::{Access, PaymentService};
         (status = 402, body = Problem, description = "Declined, under the gateway's reason: `card_declined`, \
             `insufficient_funds`, `expired_card`, `incorrect_cvc`, `incorrect_number`, `card_velocity_exceeded`, \
             `authentication_failed`, `processing_error`, `gateway_timeout`. May be tried again."),
+        (status = 403, body = Problem, description = "`forbidden`: an admin who is not the payer."),
         (status = 409, body = Problem, description = "`payment_in_progress`: an attempt is on its way; \
             `payment_not_confirmable`: it is cancelled or failed for good; `idempotency_in_progress`."),
         (status = 422, body = Problem, description = "`validation_failed`, with `unknown_payment_method` for a \
@@ -36,7 +38,7 @@ use crate::service::{Access, PaymentService};
         (status = 428, body = Problem, description = "`idempotency_key_required`."),
         (status = 503, body = Problem, description = "`gateway_unavailable`: nothing was collected; repeat it."),
     ),
-    security(("bearer" = []), ("order_token" = []))
+    security((), ("bearer" = []), ("order_token" = []))
 )]
 #[post("/{id}/confirm")]
 pub async fn confirm_payment(

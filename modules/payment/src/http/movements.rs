@@ -18,7 +18,8 @@ use crate::service::PaymentService;
     tag = "payment",
     params(
         ("id" = Uuid, Path, description = "The payment's id."),
-        ("Idempotency-Key" = String, Header, description = "New for each intent.", example = "capture-1"),
+        ("Idempotency-Key" = String, Header, description = "New for each intent.",
+            min_length = 1, max_length = 255, pattern = "<visible>", example = "capture-1"),
     ),
     request_body(content = CapturePayment, description = "May be left out."),
     responses(
@@ -59,7 +60,8 @@ pub async fn capture_payment(
     tag = "payment",
     params(
         ("id" = Uuid, Path, description = "The payment's id."),
-        ("Idempotency-Key" = String, Header, description = "New for each intent.", example = "refund-1"),
+        ("Idempotency-Key" = String, Header, description = "New for each intent.",
+            min_length = 1, max_length = 255, pattern = "<visible>", example = "refund-1"),
     ),
     request_body(content = CreateRefund, description = "May be left out."),
     responses(
@@ -101,7 +103,7 @@ pub async fn create_payment_refund(
         (status = 200, body = Page<RefundView>, description = "A page of refunds."),
         (status = 404, body = Problem, description = "`not_found`: there is no such payment, or it is not yours."),
     ),
-    security(("bearer" = []), ("order_token" = []))
+    security((), ("bearer" = []), ("order_token" = []))
 )]
 #[get("/{id}/refunds")]
 pub async fn list_payment_refunds(
@@ -129,7 +131,7 @@ pub async fn list_payment_refunds(
         (status = 200, body = Page<TransactionView>, description = "A page of transactions."),
         (status = 404, body = Problem, description = "`not_found`: there is no such payment, or it is not yours."),
     ),
-    security(("bearer" = []), ("order_token" = []))
+    security((), ("bearer" = []), ("order_token" = []))
 )]
 #[get("/{id}/transactions")]
 pub async fn list_payment_transactions(

@@ -51,7 +51,7 @@ fn views(rows: &[crate::store::Payment]) -> Vec<PaymentView> {
         (status = 304, description = "`If-None-Match` names this version."),
         (status = 404, body = Problem, description = "`not_found`: there is none, or it is not yours."),
     ),
-    security(("bearer" = []), ("order_token" = []))
+    security((), ("bearer" = []), ("order_token" = []))
 )]
 #[get("/{id}")]
 pub async fn get_payment(service: web::Data<PaymentService>, caller: Caller, PathId(id): PathId<PaymentId>) -> Answer {

@@ -196,7 +196,7 @@ fn money(row: &Movement) -> Money {
 pub struct ConfirmPayment {
     /// The gateway's name of a method, never card data. In the sandbox one of Stripe's test names.
     #[validate(length(min = 1, max = 255), custom(function = method_name))]
-    #[schema(example = "pm_card_visa", min_length = 1, max_length = 255)]
+    #[schema(example = "pm_card_visa", min_length = 1, max_length = 255, pattern = "<method>")]
     pub payment_method: String,
 }
 
@@ -232,7 +232,7 @@ pub struct CreateRefund {
     pub amount: Option<Money>,
     #[serde(default)]
     #[validate(length(max = 500), custom(function = plain_text))]
-    #[schema(example = "returned", max_length = 500)]
+    #[schema(example = "returned", max_length = 500, pattern = "<text>")]
     pub reason: Option<String>,
 }
 
@@ -270,6 +270,7 @@ pub struct ListPayments {
     pub sort: PaymentSort,
     /// `next_cursor` of the page before.
     #[validate(length(max = 1000))]
+    #[param(max_length = 1000)]
     pub cursor: Option<String>,
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
@@ -283,6 +284,7 @@ pub struct ListPayments {
 pub struct PageParams {
     /// `next_cursor` of the page before.
     #[validate(length(max = 1000))]
+    #[param(max_length = 1000)]
     pub cursor: Option<String>,
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]

@@ -22,15 +22,15 @@ use crate::store::rows::Category;
 #[schema(example = json!({"name": "Shirts"}))]
 pub struct CreateCategory {
     #[validate(custom(function = fields::name))]
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(pattern = "<words>", min_length = 1, max_length = 255)]
     pub name: String,
     /// Made of the name if it is left out.
     #[validate(custom(function = fields::slug))]
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(pattern = "<slug>", min_length = 1, max_length = 255)]
     pub slug: Option<String>,
     /// The slug of the one above.
     #[validate(custom(function = fields::line))]
-    #[schema(max_length = 255)]
+    #[schema(pattern = "<line>", max_length = 255)]
     pub parent: Option<String>,
     /// Its place among the others, lowest first.
     #[serde(default)]
@@ -46,16 +46,16 @@ pub struct CreateCategory {
 pub struct UpdateCategory {
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(custom(function = fields::name))]
-    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    #[schema(pattern = "<words>", min_length = 1, max_length = 255, nullable = false)]
     pub name: Option<String>,
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(custom(function = fields::slug))]
-    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    #[schema(pattern = "<slug>", min_length = 1, max_length = 255, nullable = false)]
     pub slug: Option<String>,
     /// The slug of the one above; `null` makes it a root. All below comes along.
     #[serde(default, deserialize_with = "fields::clearable")]
     #[validate(custom(function = fields::line))]
-    #[schema(max_length = 255, value_type = Option<String>)]
+    #[schema(pattern = "<line>", max_length = 255, value_type = Option<String>)]
     pub parent: Option<Option<String>>,
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(range(min = 0, max = 1_000_000))]
@@ -70,7 +70,7 @@ pub struct UpdateCategory {
 pub struct CategoryQuery {
     /// Directly below the one of this slug.
     #[validate(custom(function = fields::line))]
-    #[param(max_length = 255)]
+    #[param(pattern = "<line>", max_length = 255)]
     pub parent: Option<String>,
     /// Categories on a page.
     #[validate(range(min = 1, max = 100))]

@@ -12,13 +12,13 @@ use crate::domain::{handle, web_address};
 use crate::error::ProductError;
 
 /// The highest price, in minor units: a full cart of it can still be counted.
-const MAX_PRICE: i64 = 10_000_000_000;
+pub const MAX_PRICE: i64 = 10_000_000_000;
 /// The longest line of text, in characters.
-const MAX_LINE: usize = 255;
+pub const MAX_LINE: usize = 255;
 /// The longest address of a picture, in characters.
 const MAX_URL: usize = 2_048;
 /// Of a product.
-const MAX_OPTIONS: usize = 3;
+pub const MAX_OPTIONS: usize = 3;
 
 fn refused(code: &'static str, message: impl Into<Cow<'static, str>>) -> ValidationError {
     ValidationError::new(code).with_message(message.into())

@@ -6,13 +6,14 @@ use chrono::{DateTime, Datelike as _, Utc};
 use eshopz_kernel::{Currency, Cursor, Fault, Money, Page};
 use eshopz_platform::cache::Listed;
 use eshopz_platform::http::params::page_limit;
-use eshopz_platform::http::{Answer, Caller, Query, Reply};
+use eshopz_platform::http::{Answer, Caller, Problem, Query, Reply};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use validator::Validate;
 
 use super::fields;
+use super::schemas::Name;
 use super::views::{PriceRange, ProductView};
 use crate::domain::Status;
 use crate::service::{Filter, Listing, ProductService};
@@ -42,30 +43,30 @@ pub enum Sort {
 pub struct ProductQuery {
     /// Words to search for. The last one may be unfinished; typing errors are forgiven.
     #[validate(length(max = 200), custom(function = fields::text))]
-    #[param(max_length = 200, example = "blue shirt")]
+    #[param(pattern = "<text>", max_length = 200, example = "blue shirt")]
     pub q: Option<String>,
     /// A category's slug; all below it is meant too.
     #[validate(custom(function = fields::line))]
-    #[param(max_length = 255)]
+    #[param(pattern = "<line>", max_length = 255)]
     pub category: Option<String>,
     #[validate(custom(function = fields::line))]
-    #[param(max_length = 255)]
+    #[param(pattern = "<line>", max_length = 255)]
     pub vendor: Option<String>,
     #[validate(custom(function = fields::line))]
-    #[param(max_length = 255)]
+    #[param(pattern = "<line>", max_length = 255)]
     pub product_type: Option<String>,
     /// May be repeated; a product has all of them.
     #[serde(default)]
     #[validate(length(max = 20), custom(function = fields::names))]
-    #[param(max_items = 20)]
+    #[param(value_type = Vec<Name>, required = false, max_items = 20)]
     pub tag: Vec<String>,
     /// The lowest price of a product is this at least, in minor units.
     #[validate(range(min = 0, max = 1_000_000_000_000_i64))]
-    #[param(minimum = 0)]
+    #[param(minimum = 0, maximum = 1_000_000_000_000_i64)]
     pub min_price: Option<i64>,
     /// The lowest price of a product is this at most, in minor units.
     #[validate(range(min = 0, max = 1_000_000_000_000_i64))]
-    #[param(minimum = 0)]
+    #[param(minimum = 0, maximum = 1_000_000_000_000_i64)]
     pub max_price: Option<i64>,
     /// Whether any of its variants can be bought now.
     pub in_stock: Option<bool>,
@@ -138,7 +139,10 @@ struct Place {
 #[utoipa::path(
     tag = "product",
     params(ProductQuery),
-    responses((status = 200, body = ProductPage, description = "A page of products.")),
+    responses(
+        (status = 200, body = ProductPage, description = "A page of products."),
+        (status = 403, body = Problem, description = "`forbidden`: a `status` other than `active` is for admins."),
+    ),
     security((), ("bearer" = []))
 )]
 #[get("")]

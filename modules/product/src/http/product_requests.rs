@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
 use super::fields;
+use super::schemas::Name;
 use super::variant_requests::CreateVariant;
 use crate::domain::{Image, Images, ProductOption, Status, html};
 use crate::error::ProductError;
@@ -19,12 +20,12 @@ use crate::service::{ProductDraft, ProductPatch};
 #[serde(deny_unknown_fields)]
 pub struct ImageInput {
     #[validate(custom(function = fields::url))]
-    #[schema(max_length = 2048, format = "uri", example = "https://example.com/blue-shirt.jpg")]
+    #[schema(pattern = "<url>", max_length = 2048, example = "https://example.com/blue-shirt.jpg")]
     pub url: String,
     /// What is to be seen, for who cannot see it.
     #[serde(default)]
     #[validate(length(max = 1000), custom(function = fields::text))]
-    #[schema(max_length = 1000, example = "A blue shirt on a hanger")]
+    #[schema(pattern = "<text>", max_length = 1000, example = "A blue shirt on a hanger")]
     pub alt: String,
     /// Pictures are shown by position, those without one as they come.
     #[serde(default)]
@@ -38,12 +39,12 @@ pub struct ImageInput {
 #[serde(deny_unknown_fields)]
 pub struct OptionInput {
     #[validate(custom(function = fields::name))]
-    #[schema(min_length = 1, max_length = 255, example = "Size")]
+    #[schema(pattern = "<words>", min_length = 1, max_length = 255, example = "Size")]
     pub name: String,
     /// Those that variants have are added.
     #[serde(default)]
     #[validate(length(max = 2000), custom(function = fields::names))]
-    #[schema(max_items = 2000, example = json!(["S", "M", "L"]))]
+    #[schema(value_type = Vec<Name>, max_items = 2000, example = json!(["S", "M", "L"]))]
     pub values: Vec<String>,
 }
 
@@ -62,35 +63,35 @@ pub struct OptionInput {
 }))]
 pub struct CreateProduct {
     #[validate(custom(function = fields::name))]
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(pattern = "<words>", min_length = 1, max_length = 255)]
     pub title: String,
     /// Made of the title if it is left out.
     #[validate(custom(function = fields::slug))]
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(pattern = "<slug>", min_length = 1, max_length = 255)]
     pub handle: Option<String>,
     /// HTML. It is kept without what could act in a page: scripts, styles, frames, forms, handlers, and addresses
     /// other than of the web; pictures come by HTTPS.
     #[serde(default)]
     #[validate(length(max = 100_000), custom(function = fields::text))]
-    #[schema(max_length = 100_000)]
+    #[schema(pattern = "<text>", max_length = 100_000)]
     pub description: String,
     #[serde(default)]
     #[validate(custom(function = fields::line))]
-    #[schema(max_length = 255)]
+    #[schema(pattern = "<line>", max_length = 255)]
     pub vendor: String,
     #[serde(default)]
     #[validate(custom(function = fields::line))]
-    #[schema(max_length = 255)]
+    #[schema(pattern = "<line>", max_length = 255)]
     pub product_type: String,
     #[serde(default)]
     #[validate(length(max = 250), custom(function = fields::names))]
-    #[schema(max_items = 250)]
+    #[schema(value_type = Vec<Name>, max_items = 250)]
     pub tags: Vec<String>,
     #[serde(default)]
     pub status: Status,
     /// A slug.
     #[validate(custom(function = fields::line))]
-    #[schema(max_length = 255)]
+    #[schema(pattern = "<line>", max_length = 255)]
     pub category: Option<String>,
     /// Taken from the variants if they are left out.
     #[validate(nested, length(max = 3), custom(function = unlike_names))]
@@ -114,28 +115,28 @@ pub struct CreateProduct {
 pub struct UpdateProduct {
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(custom(function = fields::name))]
-    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    #[schema(pattern = "<words>", min_length = 1, max_length = 255, nullable = false)]
     pub title: Option<String>,
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(custom(function = fields::slug))]
-    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    #[schema(pattern = "<slug>", min_length = 1, max_length = 255, nullable = false)]
     pub handle: Option<String>,
     /// HTML, kept as when a product is made.
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(length(max = 100_000), custom(function = fields::text))]
-    #[schema(max_length = 100_000, nullable = false)]
+    #[schema(pattern = "<text>", max_length = 100_000, nullable = false)]
     pub description: Option<String>,
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(custom(function = fields::line))]
-    #[schema(max_length = 255, nullable = false)]
+    #[schema(pattern = "<line>", max_length = 255, nullable = false)]
     pub vendor: Option<String>,
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(custom(function = fields::line))]
-    #[schema(max_length = 255, nullable = false)]
+    #[schema(pattern = "<line>", max_length = 255, nullable = false)]
     pub product_type: Option<String>,
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(length(max = 250), custom(function = fields::names))]
-    #[schema(max_items = 250, nullable = false)]
+    #[schema(value_type = Vec<Name>, required = false, max_items = 250)]
     pub tags: Option<Vec<String>>,
     #[serde(default, deserialize_with = "fields::given")]
     #[schema(nullable = false)]
@@ -143,7 +144,7 @@ pub struct UpdateProduct {
     /// A slug; `null` takes it out of its category.
     #[serde(default, deserialize_with = "fields::clearable")]
     #[validate(custom(function = fields::line))]
-    #[schema(max_length = 255, value_type = Option<String>)]
+    #[schema(pattern = "<line>", max_length = 255, value_type = Option<String>)]
     pub category: Option<Option<String>>,
     /// New names, or another order of the values. There are as many as before.
     #[serde(default, deserialize_with = "fields::given")]

@@ -17,7 +17,7 @@ use crate::service::{ProductService, WholeProduct};
 /// By its id or its handle, with its variants and images. Drafts and archived products are for admins only.
 #[utoipa::path(
     tag = "product",
-    params(("id_or_handle" = String, Path, description = "The product's id or handle.", example = "blue-shirt")),
+    params(("id" = String, Path, description = "The product's id or handle.", example = "blue-shirt")),
     responses(
         (status = 200, body = ProductView, description = "The product.",
             headers(("ETag" = String, description = "Its version and content."))),
@@ -25,7 +25,7 @@ use crate::service::{ProductService, WholeProduct};
     ),
     security((), ("bearer" = []))
 )]
-#[get("/{id_or_handle}")]
+#[get("/{id}")]
 pub async fn get_product(service: web::Data<ProductService>, path: web::Path<String>, caller: Caller) -> Answer {
     if !caller.is_admin() {
         let copy = service.show_product(&path, |whole| written(whole, service.currency())).await?;

@@ -36,7 +36,7 @@ pub struct AdjustStock {
     #[schema(minimum = -1_000_000_000, maximum = 1_000_000_000)]
     pub delta: i64,
     #[validate(custom(function = fields::name))]
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(pattern = "<words>", min_length = 1, max_length = 255)]
     pub reason: String,
 }
 

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use validator::Validate;
 
 use super::fields::{self, minor, some_text};
+use super::schemas::{OptionValues, Price};
 use super::views::InventoryPolicy;
 use crate::error::ProductError;
 use crate::service::{VariantDraft, VariantPatch};
@@ -24,22 +25,25 @@ pub const MAX_ON_HAND: i64 = 1_000_000_000;
 pub struct CreateVariant {
     /// Unique in the shop.
     #[validate(custom(function = fields::code))]
-    #[schema(max_length = 255)]
+    #[schema(pattern = "<code>", max_length = 255)]
     pub sku: Option<String>,
     /// Made of the option values if it is left out.
     #[validate(custom(function = fields::line))]
-    #[schema(max_length = 255)]
+    #[schema(pattern = "<line>", max_length = 255)]
     pub title: Option<String>,
     /// One value for each option of the product.
     #[serde(default)]
     #[validate(custom(function = fields::option_values))]
+    #[schema(value_type = OptionValues, required = false)]
     pub option_values: BTreeMap<String, String>,
     #[validate(custom(function = fields::price))]
+    #[schema(value_type = Price)]
     pub price: Money,
     #[validate(custom(function = fields::price))]
+    #[schema(value_type = Option<Price>)]
     pub compare_at_price: Option<Money>,
     #[validate(custom(function = fields::code))]
-    #[schema(max_length = 255)]
+    #[schema(pattern = "<code>", max_length = 255)]
     pub barcode: Option<String>,
     #[serde(default)]
     #[validate(range(min = 0, max = 100_000_000))]
@@ -63,7 +67,7 @@ pub struct CreateVariant {
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub position: Option<i32>,
     #[validate(custom(function = fields::url))]
-    #[schema(max_length = 2048)]
+    #[schema(pattern = "<url>", max_length = 2048)]
     pub image_url: Option<String>,
 }
 
@@ -78,28 +82,28 @@ const fn yes() -> bool {
 pub struct UpdateVariant {
     #[serde(default, deserialize_with = "fields::clearable")]
     #[validate(custom(function = fields::code))]
-    #[schema(max_length = 255, value_type = Option<String>)]
+    #[schema(pattern = "<code>", max_length = 255, value_type = Option<String>)]
     pub sku: Option<Option<String>>,
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(custom(function = fields::name))]
-    #[schema(min_length = 1, max_length = 255, nullable = false)]
+    #[schema(pattern = "<words>", min_length = 1, max_length = 255, nullable = false)]
     pub title: Option<String>,
     /// One value for each option of the product.
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(custom(function = fields::option_values))]
-    #[schema(nullable = false)]
+    #[schema(value_type = OptionValues, required = false)]
     pub option_values: Option<BTreeMap<String, String>>,
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(custom(function = fields::price))]
-    #[schema(nullable = false)]
+    #[schema(value_type = Price, required = false)]
     pub price: Option<Money>,
     #[serde(default, deserialize_with = "fields::clearable")]
     #[validate(custom(function = fields::price))]
-    #[schema(value_type = Option<Money>)]
+    #[schema(value_type = Option<Price>)]
     pub compare_at_price: Option<Option<Money>>,
     #[serde(default, deserialize_with = "fields::clearable")]
     #[validate(custom(function = fields::code))]
-    #[schema(max_length = 255, value_type = Option<String>)]
+    #[schema(pattern = "<code>", max_length = 255, value_type = Option<String>)]
     pub barcode: Option<Option<String>>,
     #[serde(default, deserialize_with = "fields::given")]
     #[validate(range(min = 0, max = 100_000_000))]
@@ -120,7 +124,7 @@ pub struct UpdateVariant {
     pub position: Option<i32>,
     #[serde(default, deserialize_with = "fields::clearable")]
     #[validate(custom(function = fields::url))]
-    #[schema(max_length = 2048, value_type = Option<String>)]
+    #[schema(pattern = "<url>", max_length = 2048, value_type = Option<String>)]
     pub image_url: Option<Option<String>>,
 }
 

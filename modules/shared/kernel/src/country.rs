@@ -10,6 +10,11 @@ const CODES: &str = "\
     PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM \
     TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
 
+/// Every code, in order.
+pub fn codes() -> impl Iterator<Item = &'static str> {
+    CODES.split_whitespace()
+}
+
 /// Whether a country has this code.
 #[must_use]
 pub fn is_country(code: &str) -> bool {

@@ -21,7 +21,7 @@ use crate::store::users::{Order, User};
 pub struct UserQuery {
     /// Any part of the email, in any case.
     #[validate(length(min = 1, max = 254), custom(function = "super::fields::one_line"))]
-    #[param(min_length = 1, max_length = 254)]
+    #[param(min_length = 1, max_length = 254, pattern = "<line>")]
     email: Option<String>,
     role: Option<Role>,
     /// By time of registration; newest first unless said otherwise.

@@ -20,35 +20,35 @@ use crate::store::addresses::{Address, AddressChange, NewAddress};
 pub struct CreateAddress {
     #[serde(deserialize_with = "trimmed")]
     #[validate(length(min = 1, max = 200), custom(function = "super::fields::one_line"))]
-    #[schema(examples("Ann Example"), min_length = 1, max_length = 200)]
+    #[schema(examples("Ann Example"), pattern = "<words>", min_length = 1, max_length = 200)]
     name: String,
     #[serde(deserialize_with = "trimmed")]
     #[validate(length(min = 1, max = 200), custom(function = "super::fields::one_line"))]
-    #[schema(examples("1 Harbour Street"), min_length = 1, max_length = 200)]
+    #[schema(examples("1 Harbour Street"), pattern = "<words>", min_length = 1, max_length = 200)]
     line1: String,
     #[serde(default, deserialize_with = "optional")]
     #[validate(length(max = 200), custom(function = "super::fields::one_line"))]
-    #[schema(examples("Apt 4"), max_length = 200)]
+    #[schema(examples("Apt 4"), pattern = "<line>", max_length = 200)]
     line2: Option<String>,
     #[serde(deserialize_with = "trimmed")]
     #[validate(length(min = 1, max = 100), custom(function = "super::fields::one_line"))]
-    #[schema(examples("Portland"), min_length = 1, max_length = 100)]
+    #[schema(examples("Portland"), pattern = "<words>", min_length = 1, max_length = 100)]
     city: String,
     #[serde(default, deserialize_with = "optional")]
     #[validate(length(max = 100), custom(function = "super::fields::one_line"))]
-    #[schema(examples("OR"), max_length = 100)]
+    #[schema(examples("OR"), pattern = "<line>", max_length = 100)]
     region: Option<String>,
     #[serde(deserialize_with = "trimmed")]
     #[validate(length(min = 1, max = 20), custom(function = "super::fields::one_line"))]
-    #[schema(examples("97201"), min_length = 1, max_length = 20)]
+    #[schema(examples("97201"), pattern = "<words>", min_length = 1, max_length = 20)]
     postal_code: String,
     /// ISO 3166-1 alpha-2, in capitals.
     #[validate(custom(function = "super::fields::country_code"))]
-    #[schema(examples("US"), min_length = 2, max_length = 2)]
+    #[schema(examples("US"), pattern = "<country>")]
     country: String,
     #[serde(default, deserialize_with = "optional")]
     #[validate(length(max = 40), custom(function = "super::fields::phone_number"))]
-    #[schema(examples("+1 555 0100"), max_length = 40)]
+    #[schema(examples("+1 555 0100"), pattern = "<phone>", max_length = 40)]
     phone: Option<String>,
     /// The first address is the default whatever is said here.
     #[serde(default)]
@@ -62,36 +62,36 @@ pub struct CreateAddress {
 pub struct UpdateAddress {
     #[serde(default, deserialize_with = "present_trimmed")]
     #[validate(length(min = 1, max = 200), custom(function = "super::fields::one_line"))]
-    #[schema(value_type = String, required = false, examples("Ann Example"), min_length = 1, max_length = 200)]
+    #[schema(value_type = String, required = false, examples("Ann Example"), pattern = "<words>", min_length = 1, max_length = 200)]
     name: Option<String>,
     #[serde(default, deserialize_with = "present_trimmed")]
     #[validate(length(min = 1, max = 200), custom(function = "super::fields::one_line"))]
-    #[schema(value_type = String, required = false, examples("2 Harbour Street"), min_length = 1, max_length = 200)]
+    #[schema(value_type = String, required = false, examples("2 Harbour Street"), pattern = "<words>", min_length = 1, max_length = 200)]
     line1: Option<String>,
     #[serde(default, deserialize_with = "clearable")]
     #[validate(length(max = 200), custom(function = "super::fields::one_line"))]
-    #[schema(value_type = Option<String>, required = false, examples("Apt 5"), max_length = 200)]
+    #[schema(value_type = Option<String>, required = false, examples("Apt 5"), pattern = "<line>", max_length = 200)]
     line2: Option<Option<String>>,
     #[serde(default, deserialize_with = "present_trimmed")]
     #[validate(length(min = 1, max = 100), custom(function = "super::fields::one_line"))]
-    #[schema(value_type = String, required = false, examples("Portland"), min_length = 1, max_length = 100)]
+    #[schema(value_type = String, required = false, examples("Portland"), pattern = "<words>", min_length = 1, max_length = 100)]
     city: Option<String>,
     #[serde(default, deserialize_with = "clearable")]
     #[validate(length(max = 100), custom(function = "super::fields::one_line"))]
-    #[schema(value_type = Option<String>, required = false, examples("OR"), max_length = 100)]
+    #[schema(value_type = Option<String>, required = false, examples("OR"), pattern = "<line>", max_length = 100)]
     region: Option<Option<String>>,
     #[serde(default, deserialize_with = "present_trimmed")]
     #[validate(length(min = 1, max = 20), custom(function = "super::fields::one_line"))]
-    #[schema(value_type = String, required = false, examples("97202"), min_length = 1, max_length = 20)]
+    #[schema(value_type = String, required = false, examples("97202"), pattern = "<words>", min_length = 1, max_length = 20)]
     postal_code: Option<String>,
     /// ISO 3166-1 alpha-2, in capitals.
     #[serde(default, deserialize_with = "present")]
     #[validate(custom(function = "super::fields::country_code"))]
-    #[schema(value_type = String, required = false, examples("US"), min_length = 2, max_length = 2)]
+    #[schema(value_type = String, required = false, examples("US"), pattern = "<country>")]
     country: Option<String>,
     #[serde(default, deserialize_with = "clearable")]
     #[validate(length(max = 40), custom(function = "super::fields::phone_number"))]
-    #[schema(value_type = Option<String>, required = false, examples("+1 555 0100"), max_length = 40)]
+    #[schema(value_type = Option<String>, required = false, examples("+1 555 0100"), pattern = "<phone>", max_length = 40)]
     phone: Option<Option<String>>,
     /// `true` makes it the default in place of another; the default itself cannot be set to `false`.
     #[serde(default, deserialize_with = "present")]

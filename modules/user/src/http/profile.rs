@@ -27,7 +27,7 @@ pub struct RegisterUser {
     password: String,
     #[serde(deserialize_with = "trimmed")]
     #[validate(length(min = 1, max = 200), custom(function = "super::fields::one_line"))]
-    #[schema(examples("Ann Example"), min_length = 1, max_length = 200)]
+    #[schema(examples("Ann Example"), pattern = "<words>", min_length = 1, max_length = 200)]
     full_name: String,
 }
 
@@ -37,12 +37,12 @@ pub struct RegisterUser {
 pub struct UpdateProfile {
     #[serde(default, deserialize_with = "present_trimmed")]
     #[validate(length(min = 1, max = 200), custom(function = "super::fields::one_line"))]
-    #[schema(value_type = String, required = false, examples("Ann Example"), min_length = 1, max_length = 200)]
+    #[schema(value_type = String, required = false, examples("Ann Example"), pattern = "<words>", min_length = 1, max_length = 200)]
     full_name: Option<String>,
     /// `null` removes it.
     #[serde(default, deserialize_with = "clearable")]
     #[validate(length(max = 40), custom(function = "super::fields::phone_number"))]
-    #[schema(value_type = Option<String>, required = false, examples("+1 555 0100"), max_length = 40)]
+    #[schema(value_type = Option<String>, required = false, examples("+1 555 0100"), pattern = "<phone>", max_length = 40)]
     phone: Option<Option<String>>,
 }
 

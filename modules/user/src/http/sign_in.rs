@@ -18,7 +18,7 @@ use crate::service::Device;
 pub struct SignIn {
     #[serde(deserialize_with = "trimmed")]
     #[validate(length(min = 1, max = 254), custom(function = "super::fields::one_line"))]
-    #[schema(examples("ann@example.com"), min_length = 1, max_length = 254)]
+    #[schema(examples("ann@example.com"), pattern = "<words>", min_length = 1, max_length = 254)]
     email: String,
     #[validate(length(min = 1, max = 128))]
     #[schema(examples("correct horse battery"), format = Password, min_length = 1, max_length = 128)]

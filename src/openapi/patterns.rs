@@ -1,0 +1,59 @@
+//! What text may be. Fields name it, as in `#[schema(pattern = "<line>")]`, and the documents spell it out: so that
+//! each rule stands once, beside what checks it in the modules.
+
+use eshopz_kernel::country;
+use serde_json::{Map, Value, json};
+
+/// Regular expressions of ECMA-262, as JSON Schema has them, by their short names.
+const PATTERNS: [(&str, &str); 9] = [
+    // Anything but NUL, which PostgreSQL keeps in no text.
+    ("<text>", r"^[^\u0000]*$"),
+    // One line, without control characters; may be empty.
+    ("<line>", r"^[^\u0000-\u001f\u007f-\u009f]*$"),
+    // One line with something to read in it.
+    ("<words>", r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"),
+    // A handle: small letters, digits, `-` and `_`.
+    ("<slug>", r"^[\p{Ll}\p{Lo}\p{Nd}_-]+$"),
+    // From 3 to 20 digits and what people write between them; or nothing, which clears it.
+    ("<phone>", r"^ *$|^[-+()./ x]*([0-9][-+()./ x]*){3,20}$"),
+    ("<url>", r"^https?://[^\s\u0000-\u001f\u007f-\u009f]*$"),
+    // An order by its id or its number.
+    ("<order>", r"^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[Ee][Zz]-[0-9]{1,19})$"),
+    // A gateway's name of a payment method.
+    ("<method>", r"^pm_[A-Za-z0-9_-]*$"),
+    // What a header can carry and be seen.
+    ("<visible>", r"^[!-~]+$"),
+];
+
+/// Replaces the short names wherever they stand. `<country>` becomes a reference to the list of countries.
+pub fn spell_out(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(spell_out),
+        Value::Object(members) => {
+            replace(members);
+            members.values_mut().for_each(spell_out);
+        }
+        _ => {}
+    }
+}
+
+fn replace(schema: &mut Map<String, Value>) {
+    let name = schema.get("pattern").and_then(Value::as_str).unwrap_or_default();
+    if name == "<country>" {
+        schema.remove("pattern");
+        schema.insert("$ref".into(), json!("#/components/schemas/Country"));
+        return;
+    }
+    if let Some((_, expression)) = PATTERNS.iter().find(|(known, _)| *known == name) {
+        schema.insert("pattern".into(), json!(expression));
+    }
+}
+
+/// The schema that `<country>` refers to.
+pub fn country() -> Value {
+    json!({
+        "type": "string",
+        "description": "A country of ISO 3166-1 alpha-2.",
+        "enum": country::codes().collect::<Vec<_>>(),
+    })
+}
