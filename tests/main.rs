@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod authz;
 mod cli;
 mod conformance;
 #[cfg(debug_assertions)]

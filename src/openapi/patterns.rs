@@ -4,14 +4,28 @@
 use eshopz_kernel::country;
 use serde_json::{Map, Value, json};
 
+/// What ends a line or turns its direction, and what is not seen, for a class of characters: `eshopz_kernel::text`.
+macro_rules! breaks {
+    () => {
+        r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+    };
+}
+macro_rules! unseen {
+    () => {
+        r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    };
+}
+
 /// Regular expressions of ECMA-262, as JSON Schema has them, by their short names.
-const PATTERNS: [(&str, &str); 9] = [
+const PATTERNS: [(&str, &str); 10] = [
     // Anything but NUL, which PostgreSQL keeps in no text.
     ("<text>", r"^[^\u0000]*$"),
-    // One line, without control characters; may be empty.
-    ("<line>", r"^[^\u0000-\u001f\u007f-\u009f]*$"),
+    // One line, without control characters and what turns its direction; may be empty.
+    ("<line>", concat!("^[^", breaks!(), "]*$")),
     // One line with something to read in it.
-    ("<words>", r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"),
+    ("<words>", concat!("^[^", breaks!(), "]*[^\\s", breaks!(), unseen!(), "][^", breaks!(), "]*$")),
+    // One line without what is not seen; may be empty.
+    ("<code>", concat!("^[^", breaks!(), unseen!(), "]*$")),
     // A handle: small letters, digits, `-` and `_`.
     ("<slug>", r"^[\p{Ll}\p{Lo}\p{Nd}_-]+$"),
     // From 3 to 20 digits and what people write between them; or nothing, which clears it.

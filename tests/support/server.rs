@@ -45,6 +45,11 @@ impl Server {
         Self { management: process.management(), process, shop, folder }
     }
 
+    /// The address of the listener for other processes.
+    pub fn internal(&self) -> String {
+        self.process.internal()
+    }
+
     /// See [`Process::metric`].
     pub async fn metric(&self, parts: &[&str]) -> f64 {
         self.process.metric(parts).await
