@@ -153,6 +153,10 @@ pub fn parse<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T, Fault> {
     deserializer
         .end()
         .map_err(|error| Fault::malformed("malformed_json", format!("The body is not JSON: {error}.")))?;
+    // serde reads a struct from an array of its fields, too, which is in no document.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Fault::field("", "invalid", "must be an object"));
+    }
     validate(&value)?;
     Ok(value)
 }
@@ -323,6 +327,7 @@ mod tests {
             assert_eq!(fault(&body), one(&format!("/items/0/{escaped}"), "unknown_field"));
         }
         assert_eq!(fault(r#"{"items": [{"quantity": "1"}]}"#), one("/items/0/quantity", "invalid"));
+        assert_eq!(fault(r#" [[{"quantity": 1}]]"#), one("", "invalid"));
         assert_eq!(fault(r#"{"items": [{"quantity": 1, "unit": null}]}"#), one("/items/0/unit", "invalid"));
         assert_eq!(fault(r#"{"items": [{"quantity": 1}, {"quantity": 9}]}"#), one("/items/1/quantity", "range"));
         // However deep it is, and whether it is whole or not.
