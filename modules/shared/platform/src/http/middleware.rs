@@ -145,7 +145,6 @@ fn module_of(route: &str) -> &'static str {
     }
 }
 
-
 /// Takes the client's id when it is 1 to 128 characters of a harmless alphabet, else makes one.
 fn request_id(req: &ServiceRequest) -> String {
     req.headers()
