@@ -125,6 +125,9 @@ def before_call(context, case, kwargs):
         case.query = good_query(case.operation.label, dict(case.query))
     if isinstance(case.body, (dict, list)):
         case.body = good_body(case.operation.label, case.body)
+    if CALLER == "nobody" and case.operation.label == "POST /api/v1/orders" and isinstance(case.body, dict):
+        # Required of guests.
+        case.body["email"] = case.body.get("email") or "guest@example.com"
 
 
 def name_something(case):
@@ -222,6 +225,9 @@ def good_member(label, name, value):
         return PASSWORD
     if name in ("password", "new_password") and label != "POST /api/v1/auth/login":
         return (PASSWORD + value)[:128]
+    # Money is paid, and given back; it is never less than nothing.
+    if name == "amount" and isinstance(value, (int, float)):
+        return min(abs(int(value)), 10_000_000_000)
     # Nothing is no change.
     if name == "delta" and value == 0:
         return 1
