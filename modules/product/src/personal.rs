@@ -13,4 +13,6 @@ pub const PERSONAL: &[Columns] = &[
     Columns::new("variants", Fate::Impersonal, &["sku", "title", "option_values", "barcode", "image_url"]),
     Columns::new("stock_movements", Fate::Impersonal, &["kind", "reason", "actor"]),
     Columns::new("reservations", Fate::Impersonal, &["state"]),
+    Columns::new("search_words", Fate::Impersonal, &["word"]),
+    Columns::new("product_words", Fate::Impersonal, &["status"]),
 ];
