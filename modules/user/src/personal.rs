@@ -10,6 +10,10 @@ pub const PERSONAL: &[Columns] = &[
     Columns::new("sessions", Fate::Erased, &["user_agent", "address"]),
     Columns::new("refresh_tokens", Fate::Impersonal, &["hash"]),
     Columns::new("mailed_tokens", Fate::Removed, &["hash", "purpose"]),
+    // An address that somebody named becomes an account's id within a second, or goes.
+    Columns::new("letters", Fate::Removed, &["purpose", "address"]),
+    Columns::new("second_factors", Fate::Removed, &["secret_encrypted", "sealed_by"]),
+    Columns::new("recovery_codes", Fate::Removed, &["hash"]),
     Columns::new(
         "addresses",
         Fate::Removed,

@@ -16,6 +16,7 @@ mod token;
 mod views;
 
 use actix_web::web;
+use eshopz_platform::http::methods::nothing_but;
 use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -58,6 +59,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
             .service(addresses::delete_address)
             .service(accounts::list_users)
             .service(audit_log::list_user_audit_log)
+            .route("/audit-log", nothing_but("GET"))
             .service(accounts::get_user)
             .service(accounts::update_user)
             .service(second_factor::remove_second_factor),
