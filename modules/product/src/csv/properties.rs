@@ -1,4 +1,4 @@
-//! Files that nobody has thought of. `PROPTEST_CASES` makes it more; `scripts/fuzz` goes on for as long as one likes.
+//! Files that nobody has thought of. `PROPTEST_CASES` makes it more.
 
 use eshopz_kernel::Currency;
 use proptest::prelude::*;

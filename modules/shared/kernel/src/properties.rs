@@ -1,5 +1,4 @@
-//! Cursors, prices and sums against what nobody has thought of. `PROPTEST_CASES` makes it more; `scripts/fuzz` goes on
-//! for as long as one likes.
+//! Cursors, prices and sums against what nobody has thought of. `PROPTEST_CASES` makes it more.
 
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;

@@ -1,5 +1,4 @@
-//! Descriptions that nobody has thought of. `PROPTEST_CASES` makes it more; `scripts/fuzz` goes on for as long as one
-//! likes.
+//! Descriptions that nobody has thought of. `PROPTEST_CASES` makes it more.
 
 use proptest::prelude::*;
 

@@ -1,5 +1,4 @@
-//! What requests bring in their headers, queries and bodies, against what nobody has thought of. `PROPTEST_CASES` makes
-//! it more; `scripts/fuzz` goes on for as long as one likes.
+//! What requests bring in their headers, queries and bodies, against what nobody has thought of. `PROPTEST_CASES` makes it more.
 
 use std::collections::BTreeMap;
 
