@@ -1,5 +1,5 @@
 //! What the shop is made of: where every crate comes from, and under which licence. The light half of
-//! `cargo deny check`, in every run of the tests; the allow list is that of `deny.toml`.
+//! `scripts/supply-chain`, in every run of the tests; the allow list is that of `deny.toml`.
 
 use std::fs;
 use std::path::Path;
