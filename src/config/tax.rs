@@ -29,6 +29,10 @@ pub fn parse_tax_rates(text: &str) -> Result<TaxRates, String> {
 }
 
 #[cfg(test)]
+#[path = "tax_properties.rs"]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
