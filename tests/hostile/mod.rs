@@ -17,8 +17,8 @@ use places::Operation;
 struct Attacked {
     shop: Server,
     admin: String,
-    /// An order that is there: some of its operations look for it before they read what they are sent.
-    order: String,
+    /// What is there: some operations look for it before they read what they are sent.
+    there: places::There,
 }
 
 impl Attacked {
@@ -26,13 +26,18 @@ impl Attacked {
         let shop = Server::start(&[]).await;
         let admin = shop.admin().await;
         let shirt = shop.product(&admin, "Plain Thing", 1_000, 1).await;
-        let order = id(&shop.guest_order(&shirt, 1, None).await).to_owned();
-        Self { shop, admin, order }
+        let order = shop.guest_order(&shirt, 1, None).await;
+        let there = places::There {
+            order: id(&order).to_owned(),
+            payment: id(&order["payment"]).to_owned(),
+            token: order["token"].as_str().unwrap().to_owned(),
+        };
+        Self { shop, admin, there }
     }
 
     /// Every operation of the document.
     fn operations(&self) -> Vec<Operation> {
-        places::operations(&self.order)
+        places::operations(&self.there)
     }
 
     /// Those that take a JSON body which is read as such.
@@ -44,14 +49,14 @@ impl Attacked {
         operations
     }
 
-    /// Sends an operation with this body, as an admin, under a key of its own.
+    /// Sends an operation with this body, as whoever may, under a key of its own.
     async fn send(&self, operation: &Operation, body: Vec<u8>) -> Answer {
         let key = self.shop.unique("hostile");
-        let headers = [
-            ("authorization", self.admin.as_str()),
-            ("content-type", operation.media_type.as_str()),
-            ("idempotency-key", key.as_str()),
-        ];
+        // Not even an admin pays for somebody else.
+        let paying = operation.template.ends_with("/confirm") && operation.template.contains("/payments/");
+        let caller =
+            if paying { ("x-order-token", self.there.token.as_str()) } else { ("authorization", self.admin.as_str()) };
+        let headers = [caller, ("content-type", operation.media_type.as_str()), ("idempotency-key", key.as_str())];
         self.shop.raw(&operation.method, &operation.path, &headers, body).await
     }
 

@@ -1,8 +1,66 @@
 //! Numbers that no computer word holds, and sums that would leave theirs.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::places::{pointers, with};
 use super::{Attacked, is_clean, is_refused_at};
+
+/// Numbers as they can stand in JSON, none of which is a whole number that fits.
+fn unfit() -> Vec<String> {
+    let tokens = [
+        "9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551616",
+        "1e999",
+        "-1e999",
+        "1e400",
+        "-0",
+        "0.1",
+        "1e-400",
+    ];
+    let mut unfit: Vec<String> = tokens.map(str::to_owned).into();
+    unfit.push(format!("1{}", "0".repeat(4_000)));
+    unfit.push(format!("0.{}1", "0".repeat(4_000)));
+    unfit
+}
+
+#[tokio::test]
+async fn what_is_no_number_is_refused_at_its_place() {
+    let attacked = Attacked::start().await;
+    let mut tried = 0;
+    for operation in attacked.with_body() {
+        for place in pointers(&operation.body, Value::is_i64) {
+            let body = with(&operation.body, &place, json!("@here@")).to_string();
+            for number in unfit() {
+                let answer = attacked.send(&operation, body.replace("\"@here@\"", &number).into_bytes()).await;
+                is_refused_at(&answer, &place, &format!("{} {} {number}", operation.method, operation.template));
+            }
+            for text in ["NaN", "Infinity", "0x10", "01", "+1", "1_000", "1.", ".1", "--1"] {
+                let answer = attacked.send(&operation, body.replace("\"@here@\"", text).into_bytes()).await;
+                is_clean(&answer, text);
+                assert_eq!(answer.status, 400, "{text}: {}", answer.text);
+            }
+            for number in [i64::MAX, i64::MIN, i64::from(i32::MAX) + 1, -1, 0] {
+                let body = with(&operation.body, &place, json!(number)).to_string();
+                let sent = format!("{} {} {place} {number}", operation.method, operation.template);
+                is_clean(&attacked.send(&operation, body.into_bytes()).await, &sent);
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 10, "only {tried} numbers");
+    for operation in attacked.operations() {
+        for (name, _) in operation.queries.iter().filter(|(_, schema)| schema["type"] == "integer") {
+            // In a query `-0` is a way to write 0.
+            let numbers = unfit().into_iter().filter(|number| number != "-0");
+            for number in numbers.chain(["NaN", "%20", "٣", "-1"].map(str::to_owned)) {
+                let path = format!("{}?{name}={number}", operation.path);
+                is_refused_at(&attacked.get(&path).await, &format!("/{name}"), &path);
+            }
+        }
+    }
+    attacked.is_unharmed();
+}
 
 /// The dearest thing there can be, as often as there can be lines: the sum is exact, or it is refused.
 #[tokio::test]

@@ -20,20 +20,27 @@ pub struct Operation {
 
 const DOCUMENT: &str = include_str!("../../openapi/eshopz.json");
 
-/// Every operation of the document; those of an order are of this one.
-pub fn operations(order: &str) -> Vec<Operation> {
+/// The ids of an order and its payment, and the token of whoever pays.
+pub struct There {
+    pub order: String,
+    pub payment: String,
+    pub token: String,
+}
+
+/// Every operation of the document; those of orders and payments are of what is there.
+pub fn operations(there: &There) -> Vec<Operation> {
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            found.push(read(&document, path, method, operation, order));
+            found.push(read(&document, path, method, operation, there));
         }
     }
     assert!(found.len() > 50, "hardly anything to try");
     found
 }
 
-fn read(document: &Value, path: &str, method: &str, operation: &Value, order: &str) -> Operation {
+fn read(document: &Value, path: &str, method: &str, operation: &Value, there: &There) -> Operation {
     let content = operation["requestBody"]["content"].as_object();
     let (media_type, body) = match content.and_then(|content| content.iter().next()) {
         Some((media_type, content)) => (media_type.clone(), sample(document, &content["schema"])),
@@ -45,7 +52,7 @@ fn read(document: &Value, path: &str, method: &str, operation: &Value, order: &s
         queries.map(|parameter| (parameter["name"].as_str().unwrap().to_owned(), parameter["schema"].clone()));
     Operation {
         method: method.to_uppercase(),
-        path: filled(path, order),
+        path: filled(path, there),
         template: path.to_owned(),
         media_type,
         body,
@@ -53,9 +60,10 @@ fn read(document: &Value, path: &str, method: &str, operation: &Value, order: &s
     }
 }
 
-fn filled(path: &str, order: &str) -> String {
+fn filled(path: &str, there: &There) -> String {
     let fill = |segment: &str| match segment {
-        "{id}" if path.starts_with("/api/v1/orders/") => order.to_owned(),
+        "{id}" if path.starts_with("/api/v1/orders/") => there.order.clone(),
+        "{id}" if path.starts_with("/api/v1/payments/") => there.payment.clone(),
         "{gateway}" => "sandbox".to_owned(),
         _ if segment.starts_with('{') => Uuid::now_v7().to_string(),
         _ => segment.to_owned(),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::places::{encoded, pointers, with};
 use super::{Attacked, is_clean, is_refused_at, seen};
+use crate::support::is_problem;
 
 /// For each way in which a text has ended up as something else.
 const NASTY: &[&str] = &[
@@ -37,6 +38,48 @@ const NASTY: &[&str] = &[
 ];
 
 #[tokio::test]
+async fn a_nul_is_refused_at_every_place() {
+    let attacked = Attacked::start().await;
+    let mut tried = 0;
+    for operation in attacked.with_body() {
+        for place in pointers(&operation.body, Value::is_string) {
+            let body = with(&operation.body, &place, json!("a\0b"));
+            let answer = attacked.send(&operation, body.to_string().into_bytes()).await;
+            is_refused_at(&answer, &place, &format!("{} {}", operation.method, operation.template));
+            tried += 1;
+        }
+    }
+    assert!(tried > 60, "only {tried} texts");
+    for operation in attacked.operations() {
+        for (name, _) in &operation.queries {
+            let path = format!("{}?{name}=a%00b", operation.path);
+            is_refused_at(&attacked.get(&path).await, &format!("/{name}"), &path);
+        }
+        let segments = operation.template.matches('{').count();
+        for which in 0..segments {
+            let mut number = 0;
+            let fill = |segment: &str| match segment.strip_prefix('{') {
+                Some(_) => {
+                    number += 1;
+                    if number - 1 == which { "a%00b".to_owned() } else { uuid::Uuid::now_v7().to_string() }
+                }
+                None => segment.to_owned(),
+            };
+            let path = operation.template.split('/').map(fill).collect::<Vec<_>>().join("/");
+            let aimed = super::Operation { path, ..operation.clone() };
+            let answer = attacked.send(&aimed, aimed.body.to_string().into_bytes()).await;
+            is_clean(&answer, &format!("{} {}", aimed.method, aimed.path));
+            assert!([400, 404].contains(&answer.status), "{} {}: {}", aimed.method, aimed.path, answer.text);
+        }
+    }
+    let form = "grant_type=password&username=a%00b&password=x";
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let answer = attacked.shop.raw("POST", "/api/v1/auth/token", &headers, form.into()).await;
+    is_refused_at(&answer, "/username", form);
+    attacked.is_unharmed();
+}
+
+#[tokio::test]
 async fn no_text_breaks_anything() {
     let attacked = Attacked::start().await;
     for operation in attacked.with_body() {
@@ -63,6 +106,24 @@ async fn no_text_breaks_anything() {
         }
     }
     attacked.is_unharmed();
+}
+
+#[tokio::test]
+async fn half_a_character_is_no_text() {
+    let attacked = Attacked::start().await;
+    for operation in attacked.with_body() {
+        for place in pointers(&operation.body, Value::is_string) {
+            let body = with(&operation.body, &place, json!("@here@")).to_string();
+            for half in ["\\ud800", "\\udc00", "a\\ud83d", "\\ud800\\ud800"] {
+                let answer = attacked.send(&operation, body.replace("@here@", half).into_bytes()).await;
+                is_refused_at(&answer, &place, &format!("{} {} {half}", operation.method, operation.template));
+            }
+            let (before, after) = body.split_once("@here@").unwrap();
+            let bytes = [before.as_bytes(), b"a\xff\xfe\xc0\xafb", after.as_bytes()].concat();
+            let answer = attacked.send(&operation, bytes).await;
+            is_problem(&answer, &[400], "malformed_json");
+        }
+    }
 }
 
 /// A search or a filter with SQL in it finds what has just these words in it: nothing.
