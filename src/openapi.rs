@@ -212,7 +212,7 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
         .is_some_and(|parameters| parameters.iter().any(|parameter| parameter.get("in") == Some(&json!("query"))));
     allow_sign_in(operation);
     let on_resource = path.contains('{');
-    let mut statuses: Vec<u16> = vec![429, 500, 503];
+    let mut statuses: Vec<u16> = vec![414, 429, 431, 500, 503];
     if has_body {
         statuses.extend([400, 413, 415, 422]);
     }
@@ -309,16 +309,18 @@ fn example(status: u16, title: &str, code: &str) -> Value {
 }
 
 /// Status, title, and the code of the example.
-const COMMON_STATUSES: [(u16, &str, &str); 11] = [
+const COMMON_STATUSES: [(u16, &str, &str); 13] = [
     (400, "Bad Request", "malformed_json"),
     (401, "Unauthorized", "unauthenticated"),
     (403, "Forbidden", "forbidden"),
     (404, "Not Found", "not_found"),
     (412, "Precondition Failed", "etag_mismatch"),
     (413, "Payload Too Large", "body_too_large"),
+    (414, "URI Too Long", "uri_too_long"),
     (415, "Unsupported Media Type", "unsupported_media_type"),
     (422, "Unprocessable Entity", "validation_failed"),
     (429, "Too Many Requests", "rate_limited"),
+    (431, "Request Header Fields Too Large", "headers_too_large"),
     (500, "Internal Server Error", "internal"),
     (503, "Service Unavailable", "unavailable"),
 ];

@@ -58,9 +58,20 @@ fn replace(schema: &mut Map<String, Value>) {
         schema.insert("$ref".into(), json!("#/components/schemas/Country"));
         return;
     }
+    let name = if is_any_text(schema) { "<text>" } else { name };
     if let Some((_, expression)) = PATTERNS.iter().find(|(known, _)| *known == name) {
         schema.insert("pattern".into(), json!(expression));
     }
+}
+
+/// Whether it is a text of which nothing says what it may be. No NUL gets past the extractors.
+fn is_any_text(schema: &Map<String, Value>) -> bool {
+    let is_text = schema.get("type").is_some_and(|kind| match kind {
+        Value::Array(kinds) => kinds.contains(&json!("string")),
+        kind => kind == "string",
+    });
+    let format = schema.get("format").and_then(Value::as_str).unwrap_or("password");
+    is_text && format == "password" && !["pattern", "enum", "const"].iter().any(|rule| schema.contains_key(*rule))
 }
 
 /// The schema that `<country>` refers to.
