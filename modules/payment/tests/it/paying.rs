@@ -78,8 +78,9 @@ async fn what_is_no_method_leaves_no_trace() {
         assert_eq!(refused.status, 422, "{name:?} {}", refused.text);
         let errors = refused.json()["errors"].clone();
         assert_eq!(errors[0]["field"], "/payment_method", "{errors}");
+        let code = if name.contains('\0') { "nul_character" } else { "unknown_payment_method" };
         if !name.is_empty() {
-            assert_eq!(errors[0]["code"], "unknown_payment_method", "{errors}");
+            assert_eq!(errors[0]["code"], code, "{errors}");
         }
     }
     let unknown = shop.api.confirm(intent.id, "pm_nonsense").await.unwrap_err();

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Datelike as _, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use eshopz_kernel::text::breaks_a_line;
 use eshopz_kernel::{Cursor, Fault, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,15 +36,15 @@ diesel::table! {
 pub struct AuditQuery {
     /// What was done, as in `product.archived`.
     #[validate(length(min = 1, max = 100), custom(function = one_line))]
-    #[param(min_length = 1, max_length = 100, example = "product.archived")]
+    #[param(pattern = "<line>", min_length = 1, max_length = 100, example = "product.archived")]
     pub action: Option<String>,
     /// Who did it: the id of an account, `cli` or `nobody`.
     #[validate(length(min = 1, max = 100), custom(function = one_line))]
-    #[param(min_length = 1, max_length = 100, example = "cli")]
+    #[param(pattern = "<line>", min_length = 1, max_length = 100, example = "cli")]
     pub actor: Option<String>,
     /// The id of what it was done to.
     #[validate(length(min = 1, max = 300), custom(function = one_line))]
-    #[param(min_length = 1, max_length = 300)]
+    #[param(pattern = "<line>", min_length = 1, max_length = 300)]
     pub subject: Option<String>,
     /// Done at this time or later.
     #[validate(custom(function = storable_time))]
@@ -61,9 +62,9 @@ pub struct AuditQuery {
     pub cursor: Option<String>,
 }
 
-/// PostgreSQL keeps no NUL, and nothing in the log has a control character.
+/// PostgreSQL keeps no NUL, and nothing in the log is of several lines.
 fn one_line(text: &str) -> Result<(), ValidationError> {
-    if text.chars().any(char::is_control) {
+    if text.chars().any(breaks_a_line) {
         return Err(ValidationError::new("control_character").with_message("must be one line".into()));
     }
     Ok(())

@@ -44,7 +44,7 @@ pub struct Problem<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemField<'a> {
     /// JSON Pointer (RFC 6901).
-    #[schema(value_type = String, examples("/items/0/quantity"))]
+    #[schema(value_type = String, pattern = "^(/|$)", examples("/items/0/quantity"))]
     field: &'a str,
     #[schema(value_type = String, examples("range"))]
     code: &'a str,
