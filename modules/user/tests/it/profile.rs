@@ -18,7 +18,7 @@ async fn a_profile_is_changed_where_it_was_asked() {
     let cleared = patch(json!({"phone": null})).await.json();
     assert_eq!((&cleared["full_name"], &cleared["phone"]), (&json!("Ann Other"), &Value::Null));
     assert_field(&patch(json!({"full_name": null})).await, "/full_name", "invalid");
-    assert_field(&patch(json!({"full_name": "a\u{0}b"})).await, "/full_name", "control_character");
+    assert_field(&patch(json!({"full_name": "a\u{0}b"})).await, "/full_name", "nul_character");
     assert_field(&patch(json!({"phone": "call me"})).await, "/phone", "phone");
     assert_field(&patch(json!({"email": "x@example.com"})).await, "/email", "unknown_field");
     assert_field(&patch(json!({"role": "admin"})).await, "/role", "unknown_field");
