@@ -26,8 +26,8 @@ const PATTERNS: [(&str, &str); 10] = [
     ("<words>", concat!("^[^", breaks!(), "]*[^\\s", breaks!(), unseen!(), "][^", breaks!(), "]*$")),
     // One line without what is not seen; may be empty.
     ("<code>", concat!("^[^", breaks!(), unseen!(), "]*$")),
-    // A handle: small letters and those of scripts without capitals, with their marks; digits, `-` and `_`.
-    ("<slug>", r"^[\p{Ll}\p{Lo}\p{Lm}\p{M}\p{N}_-]+$"),
+    // A handle: small letters, digits, `-` and `_`.
+    ("<slug>", r"^[\p{Ll}\p{Lo}\p{Nd}_-]+$"),
     // From 3 to 20 digits and what people write between them; or nothing, which clears it.
     ("<phone>", r"^ *$|^[-+()./ x]*([0-9][-+()./ x]*){3,20}$"),
     ("<url>", r"^https?://[^\s\u0000-\u001f\u007f-\u009f]*$"),
