@@ -2,40 +2,25 @@
 
 use eshopz_kernel::Fault;
 use eshopz_platform::db::StoreError;
-use eshopz_user_api::{ExportPart, ExportRequested, UserApi};
-use serde_json::json;
-use uuid::Uuid;
+use eshopz_user_api::{ExportRequested, Holding, UserApi, hand_over};
 
 use crate::service::PaymentService;
 use crate::store;
 
-/// Payments in a part.
-const PAGE: i64 = 100;
+/// Payments.
+const HOLDING: Holding = Holding { module: "payment", list: "payments", page: 100 };
 
 impl PaymentService {
-    /// Hands all of it over. Nothing is changed here, and the same part again is the same there, so the event may come
-    /// any number of times.
+    /// Hands all of it over.
     ///
     /// # Errors
     /// The database's, and those of the user module.
     pub(crate) async fn export(&self, request: &ExportRequested, users: &dyn UserApi) -> Result<(), Fault> {
-        let mut after = Uuid::nil();
-        for number in 0_u32.. {
-            let page = {
-                let mut conn = self.db.conn().await?;
-                let page = store::export::exported(&mut conn, request.user_id.uuid(), after, PAGE).await;
-                page.map_err(StoreError::from)?
-            };
-            let is_last = i64::try_from(page.len()).is_ok_and(|length| length < PAGE);
-            after = page.last().map_or(after, |payment| payment.id);
-            let payments: Vec<_> = page.into_iter().map(|payment| payment.document).collect();
-            let (export_id, module, document) =
-                (request.export_id, "payment".to_owned(), json!({"payments": payments}));
-            users.deliver_export(ExportPart { export_id, module, number, is_last, document }).await?;
-            if is_last {
-                break;
-            }
-        }
-        Ok(())
+        hand_over(users, request.export_id, HOLDING, |after| async move {
+            let mut conn = self.db.conn().await?;
+            let page = store::export::exported(&mut conn, request.user_id.uuid(), after, HOLDING.page.into()).await;
+            Ok(page.map_err(StoreError::from)?.into_iter().map(|row| (row.id, row.document)).collect())
+        })
+        .await
     }
 }

@@ -2,19 +2,11 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Jsonb, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::personal::Exported;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
-
-/// A cart with its lines.
-#[derive(QueryableByName)]
-pub struct ExportedCart {
-    #[diesel(sql_type = SqlUuid)]
-    pub id: Uuid,
-    #[diesel(sql_type = Jsonb)]
-    pub document: serde_json::Value,
-}
 
 /// The carts after the one with the id `after`, up to `limit`.
 pub async fn exported(
@@ -22,7 +14,7 @@ pub async fn exported(
     customer: Uuid,
     after: Uuid,
     limit: i64,
-) -> QueryResult<Vec<ExportedCart>> {
+) -> QueryResult<Vec<Exported>> {
     let query = sql_query(
         "SELECT c.id, jsonb_build_object( \
             'id', c.id, 'status', c.status, 'currency', c.currency, 'order_id', c.order_id, \

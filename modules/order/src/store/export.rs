@@ -2,31 +2,22 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Jsonb, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use eshopz_kernel::UserId;
+use eshopz_platform::personal::Exported;
 use eshopz_platform::prepared::prepared;
+use eshopz_user_api::ExportRequested;
 use uuid::Uuid;
 
 use super::forget::orders_of_person;
 
-/// An order with everything that belongs to it.
-#[derive(QueryableByName)]
-pub struct ExportedOrder {
-    #[diesel(sql_type = SqlUuid)]
-    pub id: Uuid,
-    #[diesel(sql_type = Jsonb)]
-    pub document: serde_json::Value,
-}
-
 /// A person's orders after the one with the id `after`, up to `limit`.
 pub async fn exported(
     conn: &mut AsyncPgConnection,
-    user: UserId,
-    email_hash: Option<&str>,
+    request: &ExportRequested,
     after: Uuid,
     limit: i64,
-) -> QueryResult<Vec<ExportedOrder>> {
+) -> QueryResult<Vec<Exported>> {
     let query = sql_query(concat!(
         "SELECT o.id, jsonb_build_object( \
             'id', o.id, 'number', o.number, 'status', o.status, 'email', o.email, 'currency', o.currency, \
@@ -49,8 +40,8 @@ pub async fn exported(
         orders_of_person!(),
         " AND o.id > $3 ORDER BY o.id LIMIT $4"
     ))
-    .bind::<SqlUuid, _>(user.uuid())
-    .bind::<Nullable<Text>, _>(email_hash)
+    .bind::<SqlUuid, _>(request.user_id.uuid())
+    .bind::<Nullable<Text>, _>(request.email_hash.as_deref())
     .bind::<SqlUuid, _>(after)
     .bind::<BigInt, _>(limit);
     prepared(query).load(conn).await

@@ -2,19 +2,11 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Jsonb, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use eshopz_platform::personal::Exported;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
-
-/// A payment with every attempt, capture and refund.
-#[derive(QueryableByName)]
-pub struct ExportedPayment {
-    #[diesel(sql_type = SqlUuid)]
-    pub id: Uuid,
-    #[diesel(sql_type = Jsonb)]
-    pub document: serde_json::Value,
-}
 
 /// The payments after the one with the id `after`, up to `limit`.
 pub async fn exported(
@@ -22,7 +14,7 @@ pub async fn exported(
     customer: Uuid,
     after: Uuid,
     limit: i64,
-) -> QueryResult<Vec<ExportedPayment>> {
+) -> QueryResult<Vec<Exported>> {
     let query = sql_query(
         "SELECT p.id, jsonb_build_object( \
             'id', p.id, 'order_id', p.order_id, 'currency', p.currency, 'amount', p.amount_minor, \

@@ -1,6 +1,20 @@
 //! Where a module keeps what tells of a person, and what becomes of it when the account is deleted. Each module declares
 //! every column of its tables that can hold text, once (`personal.rs`); a test compares that with the database, so that
-//! a column that nobody has thought about fails it.
+//! a column that nobody has thought about fails it. And what is handed out of that to the person.
+
+use diesel::prelude::QueryableByName;
+use diesel::sql_types::{Jsonb, Uuid as SqlUuid};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// An entry of what a module holds on a person, as it is handed out.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Exported {
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = Jsonb)]
+    pub document: Value,
+}
 
 /// What becomes of a column when an account is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! What the user module promises to the others: who a session belongs to, and when an account goes.
 
+use std::future::Future;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use eshopz_kernel::{Event, Fault, Role, SessionId, UserId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// The public half of a key that signs access tokens.
@@ -54,6 +56,41 @@ pub struct ExportPart {
     pub is_last: bool,
     /// An object of lists. Lists of the same name in several parts are one list.
     pub document: Value,
+}
+
+/// What a module hands over: its name, that of the list, and how many entries make a part.
+#[derive(Clone, Copy, Debug)]
+pub struct Holding {
+    pub module: &'static str,
+    pub list: &'static str,
+    pub page: u32,
+}
+
+/// Hands over all that a module holds on a person, a page in each part. `read` gives the page after an entry, in the order
+/// of their ids; one that is not full is the last. Nothing is changed by reading, and a part that comes again is the same,
+/// so the event may come any number of times.
+///
+/// # Errors
+/// Those of `read`, and those of the user module.
+pub async fn hand_over<R, P>(users: &dyn UserApi, export_id: Uuid, holding: Holding, read: R) -> Result<(), Fault>
+where
+    R: Fn(Uuid) -> P + Send + Sync,
+    P: Future<Output = Result<Vec<(Uuid, Value)>, Fault>> + Send,
+{
+    let mut after = Uuid::nil();
+    for number in 0_u32.. {
+        let page = read(after).await?;
+        let is_last = u32::try_from(page.len()).is_ok_and(|length| length < holding.page);
+        after = page.last().map_or(after, |(id, _)| *id);
+        let entries: Vec<Value> = page.into_iter().map(|(_, entry)| entry).collect();
+        let document = json!({ holding.list: entries });
+        let module = holding.module.to_owned();
+        users.deliver_export(ExportPart { export_id, module, number, is_last, document }).await?;
+        if is_last {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Somebody made an account.
