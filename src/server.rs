@@ -12,7 +12,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError as _, 
 use anyhow::Context as _;
 use eshopz_kernel::{Fault, FaultKind};
 use eshopz_platform::cache::Throttle;
-use eshopz_platform::db;
+use eshopz_platform::home;
 use eshopz_platform::http::connections::{Connections, note_requests};
 use eshopz_platform::http::methods::method_not_allowed;
 use eshopz_platform::http::middleware::request_context;
@@ -84,7 +84,7 @@ pub fn public(
     let handshakes = connections.handshakes(listener.workers);
     let server = HttpServer::new(move || {
         // Here, in the worker's thread.
-        db::settle();
+        home::settle();
         let text = text.clone();
         let shop = shop.clone();
         App::new()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use anyhow::anyhow;
-use eshopz_platform::db;
+use eshopz_platform::home;
 use eshopz_platform::tasks::Tasks;
 use futures::future::join_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -90,7 +90,7 @@ impl Running {
         let until = signals.until(patience);
         readiness.set(false);
         self.internal.leave();
-        db::leave();
+        home::leave();
         self.background.wind_down();
         sleep(patience.drain).await;
         self.go_down(until).await;

@@ -11,6 +11,7 @@ pub mod context;
 pub mod db;
 pub mod embedded;
 pub mod events;
+pub mod home;
 pub mod http;
 pub mod idempotency;
 pub mod jobs;

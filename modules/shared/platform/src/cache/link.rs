@@ -1,21 +1,25 @@
-//! Connections to one Redis: a pool of them, opened and driven by the runtime that made it.
+//! Connections to one Redis: one for each worker, see [`crate::home`], and some for what is in the background.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, Pool, RecycleError, RecycleResult};
+use deadpool::managed::{self, BuildError, Metrics, Pool, RecycleError, RecycleResult};
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, Pipeline, RedisError};
 use eshopz_kernel::Fault;
 use tokio::runtime::Handle;
 
+use crate::home::Home;
+
 /// How long a question to Redis may take, the wait for a connection and its opening included.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Connections of a process. Each carries any number of questions at once, so a few will do, and a
-/// return of Redis does not begin with a crowd of TLS handshakes.
-const CONNECTIONS: usize = 4;
+/// Connections of a worker. One carries any number of questions at once, and a return of Redis does not begin with a
+/// crowd of TLS handshakes.
+const OF_A_WORKER: usize = 1;
+/// Connections of what is in the background.
+const OF_THE_OTHERS: usize = 2;
 
 /// With these Redis refuses whatever it is asked, or every write, for as long as it is in that state: as good as
 /// away. Any other error is about the question.
@@ -30,11 +34,16 @@ pub(super) struct Failure {
     pub(super) is_refusal: bool,
 }
 
-/// The way to one Redis. Clones share the connections.
-#[derive(Clone)]
+/// The way to one Redis.
 pub(super) struct Link {
-    pool: Pool<Opener>,
-    pub(super) home: Handle,
+    client: Client,
+    /// Grows when all connections are to be given up.
+    generation: Arc<AtomicU64>,
+    background: Lines,
+    /// For each worker that has asked.
+    workers: Mutex<Vec<(Home, Lines)>>,
+    /// Of what is in the background: it lives longer than the workers'.
+    pub(super) runtime: Handle,
     /// Of the URL; never to be seen in a message.
     password: Option<Arc<str>>,
 }
@@ -50,13 +59,24 @@ impl Link {
         let client = Client::open(url)
             .map_err(|error| Fault::internal(format!("the Redis URL is not valid ({})", error.category())))?;
         let password = client.get_connection_info().redis_settings().password().map(Arc::from);
-        let home = Handle::try_current().map_err(|_| Fault::internal("Redis needs a running Tokio runtime"))?;
-        let opener = Opener { client, home: home.clone(), generation: Arc::default() };
-        let pool = Pool::builder(opener)
-            .max_size(CONNECTIONS)
-            .build()
-            .map_err(|error| Fault::internal("Redis pool").caused_by(error))?;
-        Ok(Self { pool, home, password })
+        let runtime = Handle::try_current().map_err(|_| Fault::internal("Redis needs a running Tokio runtime"))?;
+        let generation = Arc::default();
+        let opener = Opener { client: client.clone(), home: runtime.clone(), generation: Arc::clone(&generation) };
+        let background = opener.lines(OF_THE_OTHERS).map_err(|error| Fault::internal("Redis pool").caused_by(error))?;
+        Ok(Self { client, generation, background, workers: Mutex::default(), runtime, password })
+    }
+
+    /// The connections that are driven here.
+    fn lines(&self) -> Result<Lines, BuildError> {
+        let Some(home) = Home::here() else { return Ok(self.background.clone()) };
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, lines)) = workers.iter().find(|(worker, _)| *worker == home) {
+            return Ok(lines.clone());
+        }
+        let (client, generation) = (self.client.clone(), Arc::clone(&self.generation));
+        let lines = Opener { client, home: home.runtime().clone(), generation }.lines(OF_A_WORKER)?;
+        workers.push((home, lines.clone()));
+        Ok(lines)
     }
 
     /// Sends commands and waits for their answers, for [`PATIENCE`] at most.
@@ -65,7 +85,8 @@ impl Link {
     /// What went wrong.
     pub(super) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Failure> {
         let asked = tokio::time::timeout(PATIENCE, async {
-            let line = self.pool.get().await.map_err(|error| Failure::away(error.to_string()))?;
+            let lines = self.lines().map_err(|error| Failure::away(error.to_string()))?;
+            let line = lines.get().await.map_err(|error| Failure::away(error.to_string()))?;
             let mut connection = line.connection.clone();
             // Others may use it while the answer is on its way.
             drop(line);
@@ -80,8 +101,11 @@ impl Link {
 
     /// Lets go of every connection, those that are about to be opened included.
     pub(super) fn hang_up(&self) {
-        self.pool.manager().generation.fetch_add(1, Ordering::AcqRel);
-        self.pool.retain(|_, _| false);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.background.retain(|_, _| false);
+        for (_, lines) in self.workers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            lines.retain(|_, _| false);
+        }
     }
 
     fn without_password(&self, text: String) -> String {
@@ -115,11 +139,20 @@ struct Line {
     generation: u64,
 }
 
-/// Opens connections at home: a worker's runtime ends before the relay and the jobs do.
+/// Connections with one home. Clones share them.
+type Lines = Pool<Opener>;
+
+/// Opens connections at home: there they are driven.
 struct Opener {
     client: Client,
     home: Handle,
     generation: Arc<AtomicU64>,
+}
+
+impl Opener {
+    fn lines(self, most: usize) -> Result<Lines, BuildError> {
+        Pool::builder(self).max_size(most).build()
+    }
 }
 
 impl managed::Manager for Opener {

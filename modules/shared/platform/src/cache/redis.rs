@@ -35,7 +35,7 @@ pub struct Redis(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    link: RwLock<Option<Link>>,
+    link: RwLock<Option<Arc<Link>>>,
     gate: Gate,
     opened_at: RwLock<Option<Instant>>,
     /// When it was last told of a refusal.
@@ -75,7 +75,7 @@ impl Redis {
     /// # Errors
     /// Internal, when the URL cannot be read; then nothing changes.
     pub fn reconfigure(&self, url: Option<&str>) -> Result<(), Fault> {
-        let link = url.map(Link::new).transpose()?;
+        let link = url.map(Link::new).transpose()?.map(Arc::new);
         if link.is_some() {
             up().set(if self.0.gate.is_open() { 1.0 } else { 0.0 });
         }
@@ -140,7 +140,7 @@ fn up() -> metrics::Gauge {
 }
 
 impl Shared {
-    fn link(&self) -> Option<Link> {
+    fn link(&self) -> Option<Arc<Link>> {
         self.link.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -154,7 +154,7 @@ impl Shared {
         let opened_at = *self.opened_at.read().unwrap_or_else(PoisonError::into_inner);
         let steady = opened_at.is_none_or(|at| at.elapsed() > STEADY);
         let first = if steady { FIRST_PROBE } else { PROBE_EVERY };
-        link.home.spawn(look_out(Arc::downgrade(self), first));
+        link.runtime.spawn(look_out(Arc::downgrade(self), first));
     }
 
     fn tell_refusal(&self, error: &str) {

@@ -6,7 +6,7 @@
 
 mod clock;
 mod error;
-mod home;
+mod places;
 mod pool;
 mod reader;
 mod session;
@@ -25,7 +25,6 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 pub use error::{StoreError, violated_constraint};
-pub use home::{leave, settle};
 pub use pool::Conn;
 pub use single::Single;
 

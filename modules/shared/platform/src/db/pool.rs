@@ -1,6 +1,6 @@
-//! A pool: so many connections at most, lent one by one, first come, first served.
+//! A pool: so many connections at most, lent one by one, and a queue before them, see [`super::places`].
 //!
-//! Each has a home, see [`super::home`], and is lent to whom it is at home with, if there is a choice. The address can
+//! Each has a home, see [`crate::home`], and is lent to whom it is at home with, if there is a choice. The address can
 //! change while the pool is in use: idle connections to the old one go at once, those in use when they come back.
 
 use std::ops::{Deref, DerefMut};
@@ -16,9 +16,9 @@ use tokio::time::timeout;
 use tokio_postgres::Config;
 
 use super::StoreError;
-use super::home::{self, Home};
+use super::places::{Full, Place, Places};
 use super::session::{Address, Role, Session, Sessions};
-use crate::turns::{Full, Turn, Turns};
+use crate::home::{self, Home};
 
 /// How many may wait for each connection of a pool. Whoever comes after them is told at once.
 const QUEUE_PER_CONNECTION: usize = 100;
@@ -38,7 +38,7 @@ struct Pool {
     size: usize,
     /// For a connection to become free, and again for one to be opened.
     patience: Duration,
-    places: Turns,
+    places: Places,
     open: Arc<AtomicUsize>,
     stock: Mutex<Stock>,
 }
@@ -83,7 +83,7 @@ pub struct Conn {
     held: Option<Held>,
     pool: Arc<Pool>,
     /// Given up after the connection.
-    _place: Turn,
+    place: Place,
 }
 
 impl Deref for Conn {
@@ -114,6 +114,7 @@ impl Drop for Conn {
             && !held.session.conn.is_broken()
         {
             held.session.used = Instant::now();
+            self.place.leave_near(held.session.home.clone());
             self.pool.stock().idle.push(held);
         }
     }
@@ -125,8 +126,8 @@ impl Pool {
     }
 
     /// Waits for one of so many places as there may be connections.
-    async fn place(&self) -> Result<Turn, StoreError> {
-        let place = timeout(self.patience, self.places.take()).await;
+    async fn place(&self, home: Option<&Home>) -> Result<Place, StoreError> {
+        let place = timeout(self.patience, self.places.take(home)).await;
         let place =
             place.map_err(|_| StoreError::Pool(format!("none was free within {} ms", self.patience.as_millis())))?;
         place.map_err(|Full(waiting)| StoreError::Pool(format!("{waiting} requests wait for one already")))
@@ -152,8 +153,8 @@ impl Pool {
     }
 
     async fn get(self: &Arc<Self>) -> Result<Conn, StoreError> {
-        let place = self.place().await?;
         let home = Home::here();
+        let place = self.place(home.as_ref()).await?;
         let held = loop {
             match self.find(home.as_ref()) {
                 Found::Idle(mut held) => {
@@ -164,7 +165,7 @@ impl Pool {
                 Found::Room(room) => break Held { session: self.open(home.as_ref()).await?.into(), room },
             }
         };
-        Ok(Conn { held: Some(held), pool: Arc::clone(self), _place: place })
+        Ok(Conn { held: Some(held), pool: Arc::clone(self), place })
     }
 
     async fn open(&self, home: Option<&Home>) -> Result<Session, StoreError> {
@@ -201,7 +202,7 @@ impl Lane {
             sessions,
             size,
             patience,
-            places: Turns::new(size, size.saturating_mul(QUEUE_PER_CONNECTION)),
+            places: Places::new(size, size.saturating_mul(QUEUE_PER_CONNECTION)),
             open: Arc::default(),
             stock: Mutex::default(),
         };

@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
-use super::home::Home;
 use super::statements::Statements;
+use crate::home::Home;
 
 /// A connection that nobody took for so long is asked whether it lives: the server may have vanished, or hang.
 const QUIET: Duration = Duration::from_secs(1);

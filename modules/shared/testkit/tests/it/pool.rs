@@ -94,7 +94,7 @@ fn worker<T: Send + 'static>(db: &Db, work: impl AsyncFnOnce(Db) -> T + Send + '
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            eshopz_platform::db::settle();
+            eshopz_platform::home::settle();
             work(db).await
         })
     });
@@ -166,7 +166,7 @@ async fn who_is_no_worker_is_lent_nothing_of_one_that_is_about_to_end() {
 
     let db = Db::new("payments", &DbConfig { max_connections: 1, ..test.config() }).unwrap();
     let (own, moved) = worker(&db, async |db| {
-        eshopz_platform::db::leave();
+        eshopz_platform::home::leave();
         let own = backend(&mut db.conn().await.unwrap()).await;
         (own, [lent_elsewhere(&db).await, lent_elsewhere(&db).await])
     });

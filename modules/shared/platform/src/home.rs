@@ -1,7 +1,8 @@
 //! Where a connection is driven.
 //!
-//! A statement of a request is sent, and its answer read, by the thread that drives the connection. When that is another
-//! than the request's, each statement costs two switches between threads. So a worker drives connections of its own.
+//! What a request asks of PostgreSQL or Redis is sent, and its answer read, by the thread that drives the connection. When
+//! that is another than the request's, each question costs two switches between threads. So a worker drives connections of
+//! its own.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use tokio::runtime::Handle;
 
 /// A worker's runtime. What it drives is closed when it ends, before what is in the background does.
 #[derive(Clone, Debug)]
-pub(super) struct Home {
+pub(crate) struct Home {
     runtime: Handle,
     /// Tells one from another.
     mark: Arc<()>,
@@ -25,10 +26,10 @@ thread_local! {
 }
 
 /// Says that this thread is a worker: connections that are opened by its requests are driven by its runtime, within
-/// which this is to be called. Elsewhere they are driven by the runtime in which the pool was made.
+/// which this is to be called. Elsewhere they are driven by the runtime in which their pool was made.
 pub fn settle() {
     HERE.with_borrow_mut(|here| {
-        here.get_or_insert_with(|| Home { runtime: Handle::current(), mark: Arc::default() });
+        here.get_or_insert_with(Home::new);
     });
 }
 
@@ -38,17 +39,22 @@ pub fn leave() {
     LEFT.store(true, Ordering::SeqCst);
 }
 
-pub(super) fn is_left() -> bool {
+pub(crate) fn is_left() -> bool {
     LEFT.load(Ordering::SeqCst)
 }
 
 impl Home {
+    /// The present runtime's.
+    pub(crate) fn new() -> Self {
+        Self { runtime: Handle::current(), mark: Arc::default() }
+    }
+
     /// This thread's, if it is a worker.
-    pub(super) fn here() -> Option<Self> {
+    pub(crate) fn here() -> Option<Self> {
         HERE.with_borrow(Clone::clone)
     }
 
-    pub(super) const fn runtime(&self) -> &Handle {
+    pub(crate) const fn runtime(&self) -> &Handle {
         &self.runtime
     }
 }
