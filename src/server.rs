@@ -174,7 +174,8 @@ async fn to_docs() -> HttpResponse {
 
 fn swagger_config() -> Config<'static> {
     Config::new(["/openapi.json"])
-        .persist_authorization(true)
+        // It would write the password into the browser's storage, for whoever sits there next.
+        .persist_authorization(false)
         .try_it_out_enabled(true)
         .display_request_duration(true)
         .doc_expansion("list")

@@ -117,6 +117,13 @@ step('the Authorize button signs in', async () => {
   await page.locator('button.authorize.locked').waitFor();
 });
 
+step('the browser keeps nothing of who has signed in', async () => {
+  const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+  for (const secret of [customer.email, customer.password, 'token']) {
+    assert.ok(!kept.includes(secret), `${secret} is kept: ${kept}`);
+  }
+});
+
 step('an order is placed and paid by Try it out', async () => {
   const mine = await execute('cart-get_my_cart');
   assert.equal(mine.status, 200);
