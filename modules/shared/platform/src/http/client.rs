@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, web};
 use ipnet::IpNet;
 
@@ -47,10 +47,10 @@ impl TrustedProxies {
         if !self.trusts(&peer) {
             return peer;
         }
-        let lines: Vec<&str> = headers.get_all(&FORWARDED_FOR).map(|line| line.to_str().unwrap_or_default()).collect();
+        let lines: Vec<&[u8]> = headers.get_all(&FORWARDED_FOR).map(HeaderValue::as_bytes).collect();
         let mut client = peer;
-        for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-            let Some(address) = forwarded_address(entry.trim()) else { break };
+        for entry in lines.iter().rev().flat_map(|line| entries(line)) {
+            let Some(address) = forwarded_address(entry) else { break };
             client = address;
             if !self.trusts(&client) {
                 break;
@@ -58,6 +58,12 @@ impl TrustedProxies {
         }
         client
     }
+}
+
+/// What proxies appended to a line, the last first. One entry that is no text does not hide the others: a client may
+/// have written it.
+fn entries(line: &[u8]) -> impl Iterator<Item = &str> {
+    line.rsplit(|byte| *byte == b',').map(|entry| str::from_utf8(entry).unwrap_or_default().trim())
 }
 
 /// An address as proxies write it: by itself, or with a port.
@@ -75,9 +81,8 @@ pub fn came_by_tls(req: &HttpRequest) -> bool {
     };
     let trusted = peer(req).is_some_and(|peer| proxies.trusts(&peer));
     // The last word is that of the nearest proxy.
-    let said =
-        || req.headers().get_all(&FORWARDED_PROTO).last().and_then(|line| line.to_str().ok()?.rsplit(',').next());
-    trusted && said().is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+    let said = || req.headers().get_all(&FORWARDED_PROTO).last().and_then(|line| entries(line.as_bytes()).next());
+    trusted && said().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 fn peer(req: &HttpRequest) -> Option<IpAddr> {
@@ -127,7 +132,6 @@ impl FromRequest for ClientAddress {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
     use actix_web::test::TestRequest;
 
     use super::*;
@@ -136,11 +140,16 @@ mod tests {
 
     /// The client of a request from `peer` with these lines of `X-Forwarded-For`.
     fn client(trusted: &str, peer: &str, lines: &[&str]) -> String {
+        let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+        client_of(trusted, peer, &lines)
+    }
+
+    fn client_of(trusted: &str, peer: &str, lines: &[&[u8]]) -> String {
         let mut request = TestRequest::default()
             .peer_addr(SocketAddr::new(peer.parse().unwrap(), 4_711))
             .app_data(web::Data::new(trusted.parse::<TrustedProxies>().unwrap()));
         for line in lines {
-            request = request.append_header((&FORWARDED_FOR, HeaderValue::from_bytes(line.as_bytes()).unwrap()));
+            request = request.append_header((&FORWARDED_FOR, HeaderValue::from_bytes(line).unwrap()));
         }
         ClientAddress::of(&request.to_http_request()).to_string()
     }
@@ -188,16 +197,27 @@ mod tests {
         }
     }
 
+    /// Its proxy appends to what it sent.
+    #[test]
+    fn no_client_hides_behind_what_it_sent() {
+        for sent in [&b"\xff, 198.51.100.1"[..], b"\xc3\x28,\xff , 198.51.100.1", b"\xff, 198.51.100.1, 10.9.9.9"] {
+            assert_eq!(client_of(PROXIES, "10.1.2.3", &[sent]), "198.51.100.1", "{sent:?}");
+        }
+        assert_eq!(client_of(PROXIES, "10.1.2.3", &[b"\xff", b"198.51.100.1"]), "198.51.100.1");
+        assert_eq!(client_of(PROXIES, "10.1.2.3", &[b"198.51.100.1, \xff"]), "10.1.2.3");
+    }
+
     #[test]
     fn tls_is_taken_from_a_trusted_proxy_only() {
         let by_tls = |peer: &str, said: &str| {
             let request = TestRequest::default()
                 .peer_addr(SocketAddr::new(peer.parse().unwrap(), 4_711))
                 .app_data(web::Data::new(PROXIES.parse::<TrustedProxies>().unwrap()))
-                .append_header(("x-forwarded-proto", said));
+                .append_header((&FORWARDED_PROTO, HeaderValue::from_bytes(said.as_bytes()).unwrap()));
             came_by_tls(&request.to_http_request())
         };
         assert!(by_tls("10.1.2.3", "https") && by_tls("10.1.2.3", "http, HTTPS"));
+        assert!(by_tls("10.1.2.3", "\u{ff}, https"));
         assert!(!by_tls("10.1.2.3", "https, http") && !by_tls("203.0.113.5", "https"));
     }
 
