@@ -44,7 +44,7 @@ pub async fn request_context(
         address: client.0,
         ..RequestContext::default()
     };
-    let path = req.path().to_owned();
+    let path = without_words(req.path());
     let span = tracing::info_span!("request", %method, %path, %request_id, trace_id = trace_id(&traceparent));
     let (response, noted) = context.counted(next.call(req)).instrument(span.clone()).await;
     let mut response = response?;
@@ -59,6 +59,16 @@ pub async fn request_context(
     let answered = Answered { status: response.status().as_u16(), started, asked: noted.asked, client };
     record(&span, &method, &route, &answered);
     Ok(response)
+}
+
+/// A path as it may be logged. What somebody typed into it by mistake, such as an email or a token, is left out: what stays
+/// of what is between two `/` has the letters and the length of ids, handles and the shop's own names.
+fn without_words(path: &str) -> String {
+    let is_name = |part: &str| {
+        part.len() <= 40 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let kept = path.split('/').take(12).map(|part| if is_name(part) { part } else { "*" });
+    kept.collect::<Vec<_>>().join("/")
 }
 
 /// What is known of a request when its answer is there.
@@ -208,6 +218,23 @@ fn new_traceparent() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_typed_into_a_path_is_not_told() {
+        for (path, told) in [
+            ("/api/v1/products/mug-of-clay_2.0", "/api/v1/products/mug-of-clay_2.0"),
+            (
+                "/api/v1/orders/0197c0de-0000-7000-8000-000000000001/cancel",
+                "/api/v1/orders/0197c0de-0000-7000-8000-000000000001/cancel",
+            ),
+            ("/api/v1/orders/ann@example.com", "/api/v1/orders/*"),
+            ("/api/v1/orders/ann%40example.com/x", "/api/v1/orders/*/x"),
+            ("/api/v1/auth/AbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCdEfG", "/api/v1/auth/*"),
+            ("/a b/\u{e9}", "/*/*"),
+        ] {
+            assert_eq!(without_words(path), told);
+        }
+    }
 
     #[test]
     fn a_route_has_the_label_of_its_module() {
