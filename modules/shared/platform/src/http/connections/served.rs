@@ -12,9 +12,11 @@ use actix_web::web::Bytes;
 
 use super::Presence;
 
-/// How long a part of an answer may take to be read, and how much of it in each second after that.
+/// How long a part of an answer may take to be read, and how much of it in each second after that, which are not many: a
+/// part is kept in memory until then, and the socket has another.
 const READING: Duration = Duration::from_secs(60);
 const READ_BYTES_PER_SECOND: u64 = 1024;
+const LONGEST_READING: Duration = Duration::from_secs(120);
 
 /// Middleware, the outermost: a connection is not silent while its request is served, until the last byte of
 /// the answer is taken.
@@ -71,7 +73,7 @@ struct Noted<B> {
 }
 
 fn until(unread: usize) -> Instant {
-    Instant::now() + READING.saturating_add(reading_time(unread))
+    Instant::now() + READING.saturating_add(reading_time(unread)).min(LONGEST_READING)
 }
 
 fn reading_time(bytes: usize) -> Duration {
@@ -126,6 +128,17 @@ mod tests {
         assert!(is_open(&mut client), "it is we who have no more");
         drop(answer);
 
+        let served = Some(Served::new(Arc::clone(&presence)));
+        let mut answer = Box::pin(Noted { body: Box::pin(Bytes::from(vec![b'x'; 8 << 20])), served });
+        assert!(futures::poll!(std::future::poll_fn(|cx| answer.as_mut().poll_next(cx))).is_ready());
+        all.shut_silent(Instant::now() + LONGEST_READING - LOOK_AGAIN);
+        assert!(is_open(&mut client));
+        all.shut_silent(Instant::now() + LONGEST_READING + LOOK_AGAIN);
+        assert!(!is_open(&mut client), "however much it is");
+        drop(answer);
+
+        let (mut client, socket) = pair(&listener);
+        let presence = all.enter(socket);
         let served = Some(Served::new(Arc::clone(&presence)));
         let mut answer = Box::pin(Noted { body: Box::pin(Bytes::from_static(b"xyz")), served });
         assert!(futures::poll!(std::future::poll_fn(|cx| answer.as_mut().poll_next(cx))).is_ready());
