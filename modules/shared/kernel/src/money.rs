@@ -122,7 +122,8 @@ pub enum PriceError {
 }
 
 impl Currency {
-    /// Reads a decimal price such as `19.99` into minor units, exactly.
+    /// Reads a decimal price such as `19.99` into minor units, exactly. Blanks around it, also those of Unicode that
+    /// spreadsheets write, are passed over.
     ///
     /// # Errors
     /// [`PriceError`] when it is no plain non-negative decimal number, or has digits below the
