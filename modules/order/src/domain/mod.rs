@@ -17,7 +17,7 @@ pub use people::{Actor, Buyer, Viewer, customer_scope};
 pub use quote::{Quote, QuotedLine, quote};
 pub use reversal::{RefundState, ReversalKind, ReversalStatus, Verdict};
 pub use status::OrderStatus;
-pub use text::{storable, visible_words};
+pub use text::{email as an_email, storable, visible_words};
 pub use worth::{BoughtLine, Excess, Quantities, excesses, takes_all, worth};
 
 use chrono::{DateTime, SubsecRound as _, Utc};

@@ -26,6 +26,14 @@ pub fn visible_words(text: &str) -> Result<(), ValidationError> {
     Ok(())
 }
 
+/// An email address, as an account's has to be.
+///
+/// # Errors
+/// `email`.
+pub fn email(text: &str) -> Result<(), ValidationError> {
+    eshopz_kernel::email::check(text).map_err(|wrong| refusal("email", wrong.told()))
+}
+
 pub(super) fn refusal(code: &'static str, message: &'static str) -> ValidationError {
     let mut error = ValidationError::new(code);
     error.message = Some(message.into());

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use actix_web::{post, web};
-use eshopz_kernel::{CartId, Money};
-use eshopz_platform::http::{Answer, Body, Caller, Problem, Reply};
+use eshopz_kernel::{CartId, Money, OrderId, email};
+use eshopz_platform::http::{Answer, Body, Caller, HttpFault, Problem, Reply};
 use eshopz_platform::idempotency::{self, Claim, IdempotencyKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use validator::Validate;
 
 use super::views::OrderView;
-use crate::domain::{Buyer, PostalAddress, visible_words};
+use crate::domain::{Buyer, PostalAddress, an_email, visible_words};
 use crate::error::OrderError;
 use crate::service::{OrderService, PlaceOrder, Placed};
 
@@ -24,7 +24,7 @@ pub struct PlaceOrderBody {
     /// Yours: by account, or by `X-Cart-Token`.
     cart_id: CartId,
     /// Required of guests; an account has its own.
-    #[validate(email, length(max = 254), custom(function = visible_words))]
+    #[validate(length(max = 254), custom(function = an_email))]
     #[schema(format = Email, max_length = 254, examples("ada@example.com"))]
     email: Option<String>,
     #[validate(nested)]
@@ -92,14 +92,51 @@ pub async fn place_order(
     let scope = buyer.scope().ok_or(OrderError::NotFound("cart"))?;
     let claim = Claim::new(scope, key, "place_order", &body.0)?;
     let command = body.0.command(buyer);
-    let worker = Arc::clone(&service);
+    let (worker, guest) = (Arc::clone(&service), command.buyer.clone());
     let work = move |claim, resumed| place(worker, command, claim, resumed);
-    idempotency::once(&service.db, &service.in_flight, claim, work).await
+    let answer = idempotency::once(&service.db, &service.in_flight, claim, work).await;
+    with_token(answer, &guest)
+}
+
+/// In an answer that is kept for repetitions, in place of a guest's token: that is nowhere stored, but as a hash.
+const WITHHELD: &str = "withheld";
+
+/// What tells of which order an answer is: itself, or its `order`.
+#[derive(Deserialize)]
+struct Told {
+    id: Option<OrderId>,
+    order: Option<Box<Told>>,
+}
+
+/// Puts the token into an answer from which it was withheld, a kept one or a new one.
+fn with_token(answer: Answer, guest: &Buyer) -> Answer {
+    let withheld = format!("\"token\":\"{WITHHELD}\"");
+    let open = |body: &str| {
+        let told: Told = serde_json::from_str(body).ok()?;
+        let id = told.id.or_else(|| told.order.and_then(|order| order.id))?;
+        let token = guest.guest_token(id)?;
+        Some(body.replacen(&withheld, &format!("\"token\":\"{token}\""), 1))
+    };
+    match answer {
+        Ok(reply) => Ok(reply.map_text(|body| if body.contains(&withheld) { open(body) } else { None })),
+        Err(HttpFault(mut fault)) => {
+            if let Some(order) = fault.detail_mut("order") {
+                let id = order.get("id").and_then(|id| id.as_str()?.parse().ok());
+                if let (Some(token), Some(place)) =
+                    (id.and_then(|id| guest.guest_token(id)), order.get_mut("token").filter(|token| *token == WITHHELD))
+                {
+                    *place = token.into();
+                }
+            }
+            Err(HttpFault(fault))
+        }
+    }
 }
 
 async fn place(service: Arc<OrderService>, command: PlaceOrder, claim: Claim, resumed: Option<Uuid>) -> Answer {
     let Placed { details, token, created, refused } = service.place(command, &claim, resumed).await?;
     let version = details.order.version;
+    let token = token.map(|_| WITHHELD.to_owned());
     let view = OrderView { token, ..OrderView::of(details) };
     if let Some(fault) = refused {
         return Err(fault.with("order", view).into());
@@ -113,7 +150,8 @@ impl PlaceOrderBody {
         PlaceOrder {
             buyer,
             cart: self.cart_id,
-            email: self.email,
+            // In the form of accounts' emails, by which a person's orders are found.
+            email: self.email.as_deref().map(email::normalise),
             shipping_address: self.shipping_address,
             billing_address: self.billing_address,
             payment_method: self.payment_method,

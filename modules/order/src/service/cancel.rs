@@ -158,7 +158,7 @@ impl OrderService {
             self.bind(&order).await?;
         }
         let id = order.order_id();
-        let reason = order.cancel_reason.as_deref().unwrap_or("order_cancelled");
+        let reason = order.words_for_others(order.cancel_reason.as_deref()).unwrap_or("order_cancelled");
         // Neither waits for the other: stock goes back even if the money cannot yet.
         let (refunded, released) = futures::join!(self.payments.undo(id, reason), self.products.release(id));
         refunded?;

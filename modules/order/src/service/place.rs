@@ -30,6 +30,21 @@ pub struct PlaceOrder {
 }
 
 impl PlaceOrder {
+    /// Whether it comes from whom the order is of. To know the cart's token is not enough: in a browser that people share
+    /// it may be another's.
+    fn is_of_holder(&self, order: &OrderRow) -> bool {
+        match order.customer() {
+            Some(customer) => self.buyer.customer == Some(customer),
+            None => self.token_of(order).is_some(),
+        }
+    }
+
+    /// The token by which a guest holds the order, if it is theirs.
+    fn token_of(&self, order: &OrderRow) -> Option<String> {
+        let token = self.buyer.guest_token(order.order_id())?;
+        (order.token_hash.as_deref() == Some(token_hash(&token).as_str())).then_some(token)
+    }
+
     /// Whether the order that its cart has made goes where this one is to go.
     fn asks_for(&self, order: &OrderRow) -> bool {
         let billing = self.billing_address.as_ref().unwrap_or(&self.shipping_address);
@@ -100,6 +115,9 @@ impl OrderService {
         claim: &Claim,
         resumed: Option<Uuid>,
     ) -> Result<Placed, OrderError> {
+        if !command.is_of_holder(&order) {
+            return Err(OrderError::NotFound("cart"));
+        }
         let total = order.totals().total;
         if command.expected_total.is_some_and(|expected| expected != total) {
             return Err(OrderError::CartChanged { total });
@@ -115,10 +133,7 @@ impl OrderService {
             }
         }
         let created = resumed == Some(order.id);
-        let token = command
-            .buyer
-            .guest_token(order.order_id())
-            .filter(|token| created && order.token_hash.as_deref() == Some(token_hash(token).as_str()));
+        let token = if created { command.token_of(&order) } else { None };
         self.conclude(order, command, token, created).await
     }
 

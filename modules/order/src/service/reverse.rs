@@ -116,7 +116,7 @@ impl OrderService {
             order_id: order.order_id(),
             refund_id: id,
             amount: order.money(part.refund_minor.unwrap_or(0)),
-            reason: part.reason.clone(),
+            reason: order.words_for_others(part.reason.as_deref()).map(str::to_owned),
         };
         match self.payments.refund(command).await {
             Ok(refund) => Ok(Some(refund.status)),

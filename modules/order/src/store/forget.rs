@@ -25,15 +25,18 @@ struct Forgotten {
     id: Uuid,
 }
 
-/// Makes a person's orders anonymous, and gives them. What was sold, for how much and to which country stays. Why the
-/// shop itself cancelled one is no person's word.
+/// Makes a person's orders anonymous, and gives them, those that were so before included. What was sold, for how much and
+/// to which country stays. Why the shop itself cancelled one is no person's word.
 pub async fn forget_orders(
     conn: &mut AsyncPgConnection,
     user: UserId,
     email_hash: Option<&str>,
 ) -> QueryResult<Vec<Uuid>> {
     let forget = sql_query(concat!(
-        "UPDATE orders o SET email = 'deleted@customer.invalid', version = version + 1, updated_at = now(), \
+        "WITH orders_of_person AS (SELECT o.id FROM orders o WHERE ",
+        orders_of_person!(),
+        "), forgotten AS ( \
+            UPDATE orders o SET email = 'deleted@customer.invalid', version = version + 1, updated_at = now(), \
             tracking = NULL, \
             cancel_reason = CASE WHEN EXISTS (SELECT 1 FROM order_timeline t WHERE t.order_id = o.id \
                 AND t.to_status = 'cancelled' AND t.actor = 'system') THEN cancel_reason END, \
@@ -41,9 +44,9 @@ pub async fn forget_orders(
                 'postal_code', '-', 'country', shipping_address -> 'country'), \
             billing_address = jsonb_build_object('name', 'deleted', 'line1', '-', 'city', '-', \
                 'postal_code', '-', 'country', billing_address -> 'country') \
-         WHERE ",
-        orders_of_person!(),
-        " RETURNING o.id"
+            FROM orders_of_person p WHERE o.id = p.id AND (o.email <> 'deleted@customer.invalid' \
+                OR o.tracking IS NOT NULL OR o.cancel_reason IS NOT NULL)) \
+         SELECT id FROM orders_of_person"
     ))
     .bind::<SqlUuid, _>(user.uuid())
     .bind::<Nullable<Text>, _>(email_hash);

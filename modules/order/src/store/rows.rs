@@ -64,6 +64,13 @@ impl OrderRow {
         PaymentId(self.payment_id)
     }
 
+    /// Somebody's words about the order, for another module. A guest's stay here: there they could not be found again when
+    /// the person is to be forgotten.
+    #[must_use]
+    pub const fn words_for_others<'a>(&self, words: Option<&'a str>) -> Option<&'a str> {
+        if self.customer_id.is_some() { words } else { None }
+    }
+
     #[must_use]
     pub fn customer(&self) -> Option<UserId> {
         self.customer_id.map(UserId)

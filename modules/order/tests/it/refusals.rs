@@ -80,6 +80,26 @@ async fn an_order_that_is_there_is_held_against_email_and_addresses() {
     assert_eq!((paid.status, &paid.json()["status"]), (200, &json!("paid")));
 }
 
+/// Whoever has a cart's token from a browser that they share is not shown what another made of it.
+#[tokio::test]
+async fn the_order_of_a_cart_is_shown_to_whom_it_is_of() {
+    let shop = Shop::open().await;
+    let mug = shop.near.variant(1_000, 9);
+    let ((_, ann), (_, bob)) = (shop.customer(), shop.customer());
+    let signed_in = |bearer| vec![("authorization", bearer), ("x-cart-token", CART_TOKEN)];
+    let cart = shop.guest_cart(&[(mug, 1)]);
+    assert_eq!(shop.place("k", &signed_in(ann.as_str()), order_of(cart)).await.status, 201);
+    for who in [signed_in(bob.as_str()), vec![("x-cart-token", CART_TOKEN)]] {
+        let answer = shop.place("k2", &who, order_of(cart)).await;
+        assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{}", answer.text);
+    }
+    assert_eq!(shop.place("k3", &signed_in(ann.as_str()), order_of(cart)).await.status, 200);
+    let cart = shop.guest_cart(&[(mug, 1)]);
+    assert_eq!(shop.place_as_guest("k", order_of(cart)).await.status, 201);
+    assert_eq!(shop.place("k4", &signed_in(bob.as_str()), order_of(cart)).await.status, 404);
+    assert_eq!(shop.place_as_guest("k5", order_of(cart)).await.status, 200);
+}
+
 #[tokio::test]
 async fn a_foreign_cart_is_no_cart() {
     let shop = Shop::open().await;
@@ -108,6 +128,8 @@ async fn bad_input_is_named_by_its_place() {
     let cases = [
         (with(good.clone(), "email", json!(null)), "/email"),
         (with(good.clone(), "email", "nobody"), "/email"),
+        // With a Cyrillic letter that looks like an `a`.
+        (with(good.clone(), "email", "\u{430}da@example.com"), "/email"),
         (with(good.clone(), "colour", "red"), "/colour"),
         (with(good.clone(), "shipping_address", with(address(), "country", "Germany")), "/shipping_address/country"),
         (with(good.clone(), "shipping_address", with(address(), "country", "XX")), "/shipping_address/country"),

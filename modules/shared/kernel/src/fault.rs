@@ -193,6 +193,11 @@ impl Fault {
         self
     }
 
+    /// A member that was added, to be changed.
+    pub fn detail_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.details.get_mut(name)
+    }
+
     /// What caused it, if it was kept.
     #[must_use]
     pub fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {

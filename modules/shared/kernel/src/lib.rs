@@ -4,6 +4,7 @@
 //! `api` crates of the modules can depend on it and stay light.
 
 pub mod country;
+pub mod email;
 pub mod event;
 pub mod fault;
 pub mod ids;

@@ -109,6 +109,15 @@ impl Reply {
         self
     }
 
+    /// Changes its text, where there is a change to be made.
+    #[must_use]
+    pub fn map_text(mut self, change: impl FnOnce(&str) -> Option<String>) -> Self {
+        if let Some(changed) = std::str::from_utf8(&self.body).ok().and_then(change) {
+            self.body = Bytes::from(changed);
+        }
+        self
+    }
+
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
