@@ -167,10 +167,11 @@ impl RuntimeArgs {
         }
     }
 
-    /// The secret that signs webhooks.
+    /// The secret that signs webhooks. Empty in production when none is set: no webhook is good then.
     #[must_use]
     pub fn webhook_secret(&self) -> &str {
-        self.webhook_secret.as_deref().unwrap_or("whsec_sandbox")
+        let known_to_all = if self.is_production() { "" } else { "whsec_sandbox" };
+        self.webhook_secret.as_deref().unwrap_or(known_to_all)
     }
 
     /// The secret keys that are set: the current one, then the one before it.

@@ -94,7 +94,8 @@ pub(super) fn read(body: &str, units: Units) -> Result<GatewayEvent, WebhookErro
     fits_a_column(&kind)?;
     if !KINDS.contains(&kind.as_str()) {
         let reference = data.object.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-        return Ok(GatewayEvent { id, kind, payment_id: None, attempt: None, reference, news: GatewayNews::Other });
+        let news = GatewayNews::Other;
+        return Ok(GatewayEvent { id, kind, payment_id: None, attempt: None, reference, currency: None, news });
     }
     let object: Object = serde_json::from_value(data.object).map_err(|error| unreadable(&error))?;
     fits_a_column(object.charge())?;
@@ -108,6 +109,7 @@ pub(super) fn read(body: &str, units: Units) -> Result<GatewayEvent, WebhookErro
         payment_id: metadata.and_then(Metadata::payment),
         attempt: attempt.and_then(Metadata::attempt),
         reference: object.charge().to_owned(),
+        currency: object.currency,
         news,
     })
 }

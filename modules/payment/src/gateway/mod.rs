@@ -118,6 +118,8 @@ pub struct GatewayEvent {
     pub attempt: Option<Uuid>,
     /// The gateway's name of the charge.
     pub reference: String,
+    /// As the gateway has it, when it says so: of a foreign charge it may be any.
+    pub currency: Option<String>,
     pub news: GatewayNews,
 }
 

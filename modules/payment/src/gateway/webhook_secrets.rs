@@ -24,11 +24,12 @@ impl WebhookSecrets {
         }
     }
 
-    /// Those that count, the one in use first.
+    /// Those that count, the one in use first. An empty one is none: anybody could sign with it.
     pub fn all(&self) -> Vec<String> {
         let secrets = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let before = secrets.1.iter().filter(|(_, replaced)| replaced.elapsed() < OVERLAP);
-        std::iter::once(&secrets.0).chain(before.map(|(secret, _)| secret)).cloned().collect()
+        let all = std::iter::once(&secrets.0).chain(before.map(|(secret, _)| secret));
+        all.filter(|secret| !secret.is_empty()).cloned().collect()
     }
 }
 
@@ -45,5 +46,7 @@ mod tests {
         assert_eq!(secrets.all(), ["two", "one"]);
         secrets.replace("three".to_owned());
         assert_eq!(secrets.all(), ["three", "two"]);
+        secrets.replace(String::new());
+        assert_eq!(secrets.all(), ["three"]);
     }
 }

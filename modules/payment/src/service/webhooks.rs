@@ -107,6 +107,12 @@ async fn apply_event(conn: &mut AsyncPgConnection, id: Uuid, event: GatewayEvent
     }
     // It waits until what it is about is known; the job looks again, ever more rarely.
     let Some(mut payment) = payment_of(conn, &event).await? else { return Ok(None) };
+    if is_of_other_money(&payment, &event) {
+        // Not taken for the payment's, and kept for whoever looks into it.
+        let (id, reference) = (&event.id, &event.reference);
+        tracing::error!(payment = %payment.id, event = id, reference, "the gateway tells of money of another currency");
+        return Ok(None);
+    }
     let Some(effects) = absorb(conn, &mut payment, event).await? else { return Ok(None) };
     webhooks::mark_applied(conn, id).await?;
     Ok(Some((payment, effects)))
@@ -123,6 +129,12 @@ async fn payment_of(conn: &mut AsyncPgConnection, event: &GatewayEvent) -> Resul
         Some(id) => Ok(payments::lock(conn, id).await?),
         None => Ok(None),
     }
+}
+
+/// Whether an event names the payment and is about money of another currency: what is written into a charge beside the
+/// money is any program's that uses the same account.
+fn is_of_other_money(payment: &Payment, event: &GatewayEvent) -> bool {
+    event.currency.as_deref().is_some_and(|code| !code.eq_ignore_ascii_case(&payment.currency))
 }
 
 /// The attempt that an event names, by our key or by the gateway's reference.

@@ -30,6 +30,33 @@ async fn the_payer_completes_what_was_required() {
     shop.assert_balanced().await;
 }
 
+/// Whoever else uses the account at the gateway may write our ids beside other money.
+#[tokio::test]
+async fn money_of_another_currency_pays_nothing() {
+    let shop = Shop::open().await;
+    let (intent, reference) = waiting(&shop).await;
+    for (id, object) in [
+        ("evt_4", json!({"id": reference, "amount": 100, "amount_received": 100, "currency": "jpy"})),
+        ("evt_5", json!({"id": reference, "amount": 100, "amount_received": 100, "currency": "none of them"})),
+    ] {
+        let told = shop.webhook(&event(id, "payment_intent.succeeded", &intent, object)).await;
+        assert_eq!(told.status, 200, "{}", told.text);
+    }
+    let held = json!({"id": reference, "amount": 100, "currency": "eur"});
+    shop.webhook(&event("evt_6", "payment_intent.amount_capturable_updated", &intent, held)).await;
+    let payment = shop.read(&intent).await;
+    assert_eq!((payment["status"].as_str(), amount(&payment, "captured_amount")), (Some("requires_action"), 0));
+    assert_eq!(shop.ledger(&intent).await, ["charge requires_action 100"]);
+    assert!(shop.events().await.is_empty());
+    // The right one counts, and what is kept of the others does no harm then.
+    let object = json!({"id": reference, "amount": 100, "amount_received": 100, "currency": "usd"});
+    shop.webhook(&event("evt_7", "payment_intent.succeeded", &intent, object)).await;
+    shop.reconcile_later().await;
+    let payment = shop.read(&intent).await;
+    assert_eq!((payment["status"].as_str(), amount(&payment, "captured_amount")), (Some("succeeded"), 100));
+    shop.assert_balanced().await;
+}
+
 #[tokio::test]
 async fn or_fails_to() {
     let shop = Shop::open().await;
