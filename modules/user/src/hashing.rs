@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::password_hash::phc::{Output, PasswordHash};
-use argon2::password_hash::{Error as HashError, PasswordHasher as _};
+use argon2::password_hash::Error as HashError;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use eshopz_platform::turns::{Full, Turn, Turns};
 
@@ -77,10 +77,10 @@ impl Passwords {
     /// # Errors
     /// [`UserError::Hashing`], for want of memory or randomness.
     pub async fn hash(&self, turn: Turn, password: String) -> Result<String, UserError> {
-        let argon2 = self.argon2.clone();
+        let (argon2, memory) = (self.argon2.clone(), Arc::clone(&self.memory));
         in_background(move || {
             let _turn = turn;
-            argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string())
+            memory.with(|blocks| new_hash(&argon2, password.as_bytes(), blocks))
         })
         .await
     }
@@ -90,38 +90,47 @@ impl Passwords {
     /// # Errors
     /// [`UserError::Hashing`], for want of memory, or when the hash is none.
     pub async fn verify(&self, turn: Turn, password: String, hash: Option<String>) -> Result<Compared, UserError> {
-        let (memory, turns) = (Arc::clone(&self.memory), Arc::clone(&self.turns));
+        let memory = Arc::clone(&self.memory);
         let expected = hash.unwrap_or_else(|| self.decoy.clone());
         in_background(move || {
-            let mut blocks = memory.take();
-            let right = has_hash(password.as_bytes(), &expected, &mut blocks)?;
-            match turns.waiting() {
-                0 => memory.give_back(),
-                _ => memory.hand_on(blocks),
-            }
+            let right = memory.with(|blocks| has_hash(password.as_bytes(), &expected, blocks))?;
             Ok(if right { Compared::Right } else { Compared::Wrong(turn) })
         })
         .await
     }
 }
 
-/// Memory of hashes, for those that wait: to have the system clear 19 MiB takes a seventh of a hash's time. When nobody
-/// waits it goes back to the system.
+/// Memory of hashes, as many times as there may be at once, kept for the next ones: to have the system clear 19 MiB takes a
+/// seventh of a hash's time. It does not go back to the system: what is given up is kept by the allocator, for the thread
+/// that it was taken by, and after some hundred hashes each of many threads would have its own.
 #[derive(Default)]
 struct Memory(Mutex<Vec<Vec<Block>>>);
 
 impl Memory {
-    fn take(&self) -> Vec<Block> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    fn with<T>(&self, work: impl FnOnce(&mut Vec<Block>) -> T) -> T {
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut blocks = kept().pop().unwrap_or_default();
+        let done = work(&mut blocks);
+        kept().push(blocks);
+        done
     }
+}
 
-    fn give_back(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    fn hand_on(&self, blocks: Vec<Block>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
-    }
+/// As `PasswordHasher` of the crate does it, which takes memory of its own each time.
+fn new_hash(argon2: &Argon2<'_>, password: &[u8], blocks: &mut Vec<Block>) -> Result<String, HashError> {
+    let salt = Salt::new(&rand::random::<[u8; Salt::RECOMMENDED_LENGTH]>())?;
+    let params = argon2.params();
+    blocks.resize(params.block_count(), Block::default());
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    argon2.hash_password_into_with_memory(password, &salt, &mut output, blocks)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params)?,
+        salt: Some(salt),
+        hash: Some(Output::new(&output)?),
+    };
+    Ok(hash.to_string())
 }
 
 /// As `PasswordVerifier` of the crate does it, which takes memory of its own each time: with the parameters that the
@@ -193,6 +202,19 @@ mod tests {
         };
         assert!(with(128, 1).is_weak(&hash) && with(64, 2).is_weak(&hash) && !with(32, 1).is_weak(&hash));
         assert!(made.is_weak(&hash.replace("argon2id", "argon2i")));
+    }
+
+    #[tokio::test]
+    async fn memory_is_kept_as_often_as_there_may_be_hashes_at_once() {
+        let passwords = passwords(2, 100);
+        let hashes = (0..20).map(async |number| {
+            let hash = passwords.hash(passwords.turn().await.unwrap(), number.to_string()).await.unwrap();
+            let turn = passwords.turn().await.unwrap();
+            assert!(matches!(passwords.verify(turn, number.to_string(), Some(hash)).await, Ok(Compared::Right)));
+        });
+        futures::future::join_all(hashes).await;
+        let kept: Vec<usize> = passwords.memory.0.lock().unwrap().iter().map(Vec::len).collect();
+        assert!((1..=2).contains(&kept.len()) && kept.iter().all(|blocks| *blocks == 64), "{kept:?}");
     }
 
     #[tokio::test]

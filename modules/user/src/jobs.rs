@@ -15,7 +15,8 @@ const BATCH: i64 = 1_000;
 
 /// The module's jobs.
 pub fn all(service: &Arc<UserService>) -> Vec<Periodic> {
-    let (sweeping, exporting, resealing) = (Arc::clone(service), Arc::clone(service), Arc::clone(service));
+    let (sweeping, exporting) = (Arc::clone(service), Arc::clone(service));
+    let (resealing, erasing) = (Arc::clone(service), Arc::clone(service));
     vec![
         Periodic::new("sweep_credentials", Duration::from_secs(600), move || {
             let service = Arc::clone(&sweeping);
@@ -31,6 +32,10 @@ pub fn all(service: &Arc<UserService>) -> Vec<Periodic> {
         Periodic::new("reseal_second_factors", Duration::from_secs(120), move || {
             let service = Arc::clone(&resealing);
             async move { Ok(service.reseal_second_factors().await?) }
+        }),
+        Periodic::new("repeat_erasures", Duration::from_secs(60), move || {
+            let service = Arc::clone(&erasing);
+            async move { Ok(service.repeat_erasures().await?) }
         }),
     ]
 }

@@ -16,6 +16,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         second_factor_at -> Nullable<Timestamptz>,
         password_set_at -> Timestamptz,
+        erasure_repeated_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -16,6 +16,9 @@ use crate::error::UserError;
 use crate::store::users::{self, ProfileChange, User};
 use crate::store::{addresses, exports, letters, mailed_tokens, second_factors, sessions};
 
+/// Deleted accounts that are told of in one transaction.
+const ERASURES_AT_ONCE: i64 = 100;
+
 impl UserService {
     /// An account.
     pub async fn account(&self, id: UserId) -> Result<User, UserError> {
@@ -91,6 +94,28 @@ impl UserService {
         self.forget_sessions(ended).await;
         Ok(())
     }
+
+    /// Tells the other modules once more of accounts that were deleted some minutes ago. What was under way at that moment,
+    /// such as an order, may have been written after its module had forgotten the person.
+    pub(crate) async fn repeat_erasures(&self) -> Result<(), UserError> {
+        let mut conn = self.db.conn().await?;
+        while repeat_some(&mut conn).await? {}
+        Ok(())
+    }
+}
+
+/// Whether there were any.
+async fn repeat_some(conn: &mut AsyncPgConnection) -> Result<bool, UserError> {
+    conn.transaction(async |conn| {
+        let deleted = users::take_erasures_to_repeat(conn, ERASURES_AT_ONCE).await?;
+        for id in &deleted {
+            // By now nothing is written under the email any more, and its hash went with it.
+            outbox::publish(conn, &UserDeleted { user_id: UserId::from(*id), email_hash: None, at: Utc::now() })
+                .await?;
+        }
+        Ok(!deleted.is_empty())
+    })
+    .await
 }
 
 /// Gives the sessions that were ended.

@@ -9,6 +9,7 @@ use super::{Device, UserService, not_personal};
 use crate::domain::{email, secret};
 use crate::error::UserError;
 use crate::store::mailed_tokens::{self, Purpose};
+use crate::store::users::User;
 use crate::store::{letters, sessions, users};
 
 impl UserService {
@@ -47,8 +48,10 @@ impl UserService {
         not_personal("/new_password", &new_password, &holder.email, &holder.full_name)?;
         let hash = self.passwords.hash(self.passwords.turn().await?, new_password).await?;
         let mut conn = self.db.conn().await?;
-        let ended = (*conn).transaction(async |conn| replace_password(conn, token, &hash).await).await?;
+        let ended = (*conn).transaction(async |conn| replace_password(conn, holder.id, token, &hash).await).await?;
         drop(conn);
+        // Whoever tried passwords from elsewhere no longer keeps the person out.
+        self.throttles.sign_in_account.forget(&email::throttle_key(&holder.email)).await;
         self.forget_sessions(ended).await;
         Ok(())
     }
@@ -64,19 +67,37 @@ impl UserService {
         let mut conn = self.db.conn().await?;
         (*conn)
             .transaction(async |conn| {
-                let user = mailed_tokens::take(conn, Purpose::VerifyEmail, token).await?;
-                users::set_email_verified(conn, user.ok_or(UserError::InvalidMailedToken)?).await?;
+                let holder = mailed_tokens::holder(conn, Purpose::VerifyEmail, token).await?;
+                let id = holder.ok_or(UserError::InvalidMailedToken)?.id;
+                use_up(conn, id, Purpose::VerifyEmail, token).await?;
+                users::set_email_verified(conn, id).await?;
                 Ok(())
             })
             .await
     }
 }
 
-/// Uses the token up. Gives the sessions that were ended.
-async fn replace_password(conn: &mut AsyncPgConnection, token: &[u8], hash: &str) -> Result<Vec<Uuid>, UserError> {
-    let id = mailed_tokens::take(conn, Purpose::PasswordReset, token).await?.ok_or(UserError::InvalidMailedToken)?;
-    let user = users::lock(conn, id).await?.filter(|user| user.disabled_at.is_none());
-    let user = user.ok_or(UserError::InvalidMailedToken)?;
+/// Uses an account's token up, if it is still good. The account is locked before its tokens, as everywhere else: so two
+/// letters that are used at the same moment do not wait for each other.
+async fn use_up(conn: &mut AsyncPgConnection, id: Uuid, purpose: Purpose, token: &[u8]) -> Result<User, UserError> {
+    let user = users::lock(conn, id).await?.ok_or(UserError::InvalidMailedToken)?;
+    if mailed_tokens::take(conn, purpose, token).await? {
+        return Ok(user);
+    }
+    Err(UserError::InvalidMailedToken)
+}
+
+/// Uses an account's token up. Gives the sessions that were ended.
+async fn replace_password(
+    conn: &mut AsyncPgConnection,
+    id: Uuid,
+    token: &[u8],
+    hash: &str,
+) -> Result<Vec<Uuid>, UserError> {
+    let user = use_up(conn, id, Purpose::PasswordReset, token).await?;
+    if user.disabled_at.is_some() {
+        return Err(UserError::InvalidMailedToken);
+    }
     users::set_password(conn, user.id, hash).await?;
     // Who can read the letter has shown that the email is his.
     users::set_email_verified(conn, user.id).await?;

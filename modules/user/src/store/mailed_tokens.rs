@@ -5,7 +5,6 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
@@ -50,15 +49,14 @@ pub async fn withdraw(conn: &mut AsyncPgConnection, hash: &[u8]) -> QueryResult<
     diesel::delete(mailed_tokens::table.find(hash)).execute(conn).await
 }
 
-/// Uses a token up; gives the account that it was sent to, if it was good.
-pub async fn take(conn: &mut AsyncPgConnection, purpose: Purpose, hash: &[u8]) -> QueryResult<Option<Uuid>> {
-    diesel::delete(mailed_tokens::table.find(hash))
+/// Uses a token up; whether it was good.
+pub async fn take(conn: &mut AsyncPgConnection, purpose: Purpose, hash: &[u8]) -> QueryResult<bool> {
+    let taken = diesel::delete(mailed_tokens::table.find(hash))
         .filter(mailed_tokens::purpose.eq(purpose.as_str()))
         .filter(mailed_tokens::expires_at.gt(now))
-        .returning(mailed_tokens::user_id)
-        .single(conn)
-        .await
-        .optional()
+        .execute(conn)
+        .await?;
+    Ok(taken > 0)
 }
 
 /// Removes an account's tokens of one purpose.

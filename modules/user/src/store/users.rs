@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, now};
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use eshopz_kernel::Role;
 use eshopz_platform::db::Single as _;
+use eshopz_platform::prepared::prepared;
 use uuid::Uuid;
 
 use crate::domain::email;
@@ -191,6 +192,24 @@ pub async fn anonymise(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<us
         ))
         .execute(conn)
         .await
+}
+
+/// Accounts that were deleted some minutes ago, each once: longer ago than a request lasts that was under way then.
+pub async fn take_erasures_to_repeat(conn: &mut AsyncPgConnection, limit: i64) -> QueryResult<Vec<Uuid>> {
+    #[derive(QueryableByName)]
+    struct Deleted {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+    }
+    let take = diesel::sql_query(
+        "UPDATE users SET erasure_repeated_at = now() WHERE id IN ( \
+            SELECT id FROM users WHERE deleted_at < now() - interval '5 minutes' AND erasure_repeated_at IS NULL \
+            ORDER BY deleted_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
+         RETURNING id",
+    )
+    .bind::<BigInt, _>(limit);
+    let taken: Vec<Deleted> = prepared(take).load(conn).await?;
+    Ok(taken.into_iter().map(|deleted| deleted.id).collect())
 }
 
 /// Lets one transaction at a time change who is an admin, so that two admins who remove each other at

@@ -116,6 +116,41 @@ async fn parts_go_with_the_account_and_with_time() {
 }
 
 #[tokio::test]
+async fn the_others_are_told_of_a_deleted_account_once_more() {
+    let shop = Shop::open().await;
+    for email in ["ann@example.com", "bob@example.com"] {
+        let token = shop.customer(email).await;
+        assert_eq!(shop.call("DELETE", "/users/me", &token, Value::Null).await.status, 204);
+    }
+    // How often each was told of, whoever was deleted first being the first.
+    let told = async || {
+        let told = "SELECT count(*) FROM users.outbox WHERE name = 'user.deleted.v1' AND payload ->> 'user_id' = \
+            (SELECT id::text FROM users.users WHERE deleted_at IS NOT NULL ORDER BY created_at LIMIT 1 OFFSET ";
+        (shop.number(&format!("{told}0)")).await, shop.number(&format!("{told}1)")).await)
+    };
+    assert_eq!(told().await, (1, 1));
+    // Not while what was under way may be.
+    for (order, expected) in [("created_at", (2, 1)), ("created_at DESC", (2, 2))] {
+        shop.sql(&format!(
+            "DELETE FROM users.leases; UPDATE users.users SET deleted_at = deleted_at - interval '6 minutes' \
+             WHERE id = (SELECT id FROM users.users WHERE deleted_at IS NOT NULL ORDER BY {order} LIMIT 1)"
+        ))
+        .await;
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let job = shop.module.jobs().into_iter().find(|job| job.name() == "repeat_erasures").unwrap();
+        let job = tokio::spawn(job.run(shop.base.db("users"), stopped));
+        let began = std::time::Instant::now();
+        while told().await.0 + told().await.1 < expected.0 + expected.1 {
+            assert!(began.elapsed() < Duration::from_secs(10), "nobody is told");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stop.send(true).unwrap();
+        job.await.unwrap();
+        assert_eq!(told().await, expected);
+    }
+}
+
+#[tokio::test]
 async fn nobody_asks_for_it_all_the_time() {
     let limited = UserSettings { exports_per_account: Limit::new(2, Duration::from_secs(3_600)), ..settings() };
     let shop = Shop::open_with(limited).await;

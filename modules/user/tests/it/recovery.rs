@@ -1,5 +1,7 @@
 //! What goes by mail.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::shop::{PASSWORD, Shop, assert_field};
@@ -88,6 +90,46 @@ async fn of_two_who_use_a_reset_token_at_once_one_does() {
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [204, 422]);
+}
+
+/// Two letters for one account, used at the same moment, each by somebody who needs what the other holds.
+#[tokio::test]
+async fn of_two_letters_that_are_used_at_once_one_counts() {
+    let shop = Shop::open().await;
+    shop.register("ann@example.com").await;
+    let mut last = String::new();
+    let mut new_letter = async || {
+        shop.call("POST", "/auth/password-reset", "", json!({"email": "ann@example.com"})).await;
+        loop {
+            let letter = shop.letters.token("ann@example.com", "new password").await;
+            if letter != last {
+                last.clone_from(&letter);
+                return letter;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    for _ in 0..2 {
+        let (first, second) = (new_letter().await, new_letter().await);
+        let (one, other) =
+            tokio::join!(confirm(&shop, &first, NEW_PASSWORD), confirm(&shop, &second, "another password!"));
+        let mut statuses = [one.status, other.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [204, 422]);
+    }
+}
+
+/// Somebody else's wrong passwords keep nobody out who can read his mail.
+#[tokio::test]
+async fn a_new_password_lets_in_at_once() {
+    let shop = Shop::open().await;
+    shop.register("ann@example.com").await;
+    while shop.try_sign_in("ann@example.com", "a wrong password").await.status != 429 {}
+    assert_eq!(shop.try_sign_in("Ann@example.com", PASSWORD).await.status, 429);
+    shop.call("POST", "/auth/password-reset", "", json!({"email": "ann@example.com"})).await;
+    let letter = shop.letters.token("ann@example.com", "new password").await;
+    assert_eq!(confirm(&shop, &letter, NEW_PASSWORD).await.status, 204);
+    assert_eq!(shop.try_sign_in("ann@example.com", NEW_PASSWORD).await.status, 200);
 }
 
 #[tokio::test]

@@ -160,13 +160,28 @@ impl Counters {
 
     /// Counts one under this key, if it fits in the limit.
     pub(super) async fn take(&self, key: &str, moment: Moment, limit: u64, ask: Ask) -> Count {
-        let key = format!("eshopz:{key}");
+        let key = named(key);
         if let Ok(((present, before, fits),)) = self.redis.ask::<(Told,)>(&script(&key, moment, limit, ask)).await {
             return Count { windows: Windows { number: moment.number, present, before }, fits: fits == 1 };
         }
         let windows = self.memory.get_with(key, async { Arc::default() }).await;
         windows.lock().unwrap_or_else(PoisonError::into_inner).take(moment, limit, ask)
     }
+
+    /// Nothing was counted under this key.
+    pub(super) async fn forget(&self, key: &str) {
+        let key = named(key);
+        self.memory.invalidate(&key).await;
+        let mut commands = pipe();
+        commands.cmd("UNLINK").arg(&key).ignore();
+        // Redis may be away: then what it has counted ends with its window.
+        let _ = self.redis.ask::<()>(&commands).await;
+    }
+}
+
+/// Where a counter is kept, in Redis and in the process.
+fn named(key: &str) -> String {
+    format!("eshopz:{key}")
 }
 
 /// What [`TAKE`] gives.

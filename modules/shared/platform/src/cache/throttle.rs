@@ -39,10 +39,18 @@ impl Throttle {
         self.ask(key, Ask::Look).await
     }
 
+    /// Forgets what was counted, here and in Redis. Without it another process keeps its own count.
+    pub async fn forget(&self, key: &str) {
+        self.counters.forget(&self.counter(key)).await;
+    }
+
+    fn counter(&self, key: &str) -> String {
+        format!("throttle:{}:{key}", self.name)
+    }
+
     async fn ask(&self, key: &str, ask: Ask) -> Result<(), Fault> {
         let moment = Moment::now(self.window_seconds);
-        let key = format!("throttle:{}:{key}", self.name);
-        let count = self.counters.take(&key, moment, self.limit, ask).await;
+        let count = self.counters.take(&self.counter(key), moment, self.limit, ask).await;
         let standing = self.standing(count, moment);
         context::note_standing(standing);
         if count.fits {
@@ -75,6 +83,8 @@ mod tests {
         assert!(throttle.check("a").await.is_err());
         assert!(throttle.hit("a").await.unwrap_err().retry_after.is_some());
         assert!(throttle.hit("b").await.is_ok());
+        throttle.forget("a").await;
+        assert!(throttle.hit("a").await.is_ok());
     }
 
     #[tokio::test]
