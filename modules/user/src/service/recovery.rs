@@ -16,8 +16,9 @@ impl UserService {
     /// Asks for the letter with which a forgotten password is replaced. Whether there is such an account is looked up when
     /// it is sent, so the answer takes as long for an email without one.
     pub async fn request_password_reset(&self, address: &str, device: &Device) -> Result<(), UserError> {
-        self.throttles.reset_account.hit(&email::throttle_key(address)).await?;
+        // An address that has had its share takes nothing from an account's.
         self.throttles.reset_address.hit(&device.throttle_key).await?;
+        self.throttles.reset_account.hit(&email::throttle_key(address)).await?;
         let mut conn = self.db.conn().await?;
         letters::ask_by_address(&mut conn, address.trim(), Purpose::PasswordReset).await?;
         self.letters_wait.notify_one();

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use eshopz_user::{Limit, UserSettings};
 use serde_json::{Value, json};
 
-use crate::shop::{PASSWORD, Shop, assert_field};
+use crate::shop::{PASSWORD, Shop, assert_field, settings};
 
 const NEW_PASSWORD: &str = "battery staple correct";
 
@@ -90,6 +91,23 @@ async fn of_two_who_use_a_reset_token_at_once_one_does() {
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [204, 422]);
+}
+
+/// Else one address could take the letters of any number of people.
+#[tokio::test]
+async fn an_address_that_has_had_its_share_takes_nothing_from_an_account() {
+    let limited = UserSettings { resets_per_address: Limit::new(2, Duration::from_secs(3_600)), ..settings() };
+    let shop = Shop::open_with(limited).await;
+    shop.register("ann@example.com").await;
+    let ask = |email: String| shop.call("POST", "/auth/password-reset", "", json!({"email": email}));
+    for number in 0..2 {
+        let asked = ask(format!("made-up-{number}@example.com")).await;
+        assert_eq!(asked.status, 202);
+        assert!(asked.header("ratelimit").contains("reset_account"), "{}", asked.header("ratelimit"));
+    }
+    let refused = ask("ann@example.com".to_owned()).await;
+    assert_eq!(refused.status, 429);
+    assert!(!refused.header("ratelimit").contains("reset_account"), "{}", refused.header("ratelimit"));
 }
 
 /// Two letters for one account, used at the same moment, each by somebody who needs what the other holds.
