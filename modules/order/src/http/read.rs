@@ -3,7 +3,7 @@
 use actix_web::{get, web};
 use chrono::{DateTime, Datelike as _, Utc};
 use eshopz_kernel::{Page, UserId};
-use eshopz_platform::http::params::page_limit;
+use eshopz_platform::http::params::{given, page_limit};
 use eshopz_platform::http::{Answer, Caller, PathId, Problem, Query, Reply, SignedIn};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -27,21 +27,26 @@ pub struct OrderQuery {
     status: Vec<OrderStatus>,
     /// Placed at this time or later.
     #[validate(custom(function = storable_time))]
+    #[serde(default, deserialize_with = "given")]
     from: Option<DateTime<Utc>>,
     /// Placed before this time.
     #[validate(custom(function = storable_time))]
+    #[serde(default, deserialize_with = "given")]
     to: Option<DateTime<Utc>>,
     /// Admin: the buyer's email.
     #[validate(length(max = 254), custom(function = visible_words))]
     #[param(max_length = 254, pattern = "<words>")]
     email: Option<String>,
     /// Admin: the buyer's account.
+    #[serde(default, deserialize_with = "given")]
     customer_id: Option<UserId>,
     /// `-placed_at` (the newest first) or `placed_at`.
     #[param(inline)]
+    #[serde(default, deserialize_with = "given")]
     sort: Option<OrderSort>,
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
+    #[serde(default, deserialize_with = "given")]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[validate(length(max = 500))]
@@ -61,6 +66,7 @@ fn storable_time(time: &DateTime<Utc>) -> Result<(), ValidationError> {
 pub struct PartQuery {
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
+    #[serde(default, deserialize_with = "given")]
     pub(super) limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[validate(length(max = 500))]

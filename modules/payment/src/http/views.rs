@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use eshopz_kernel::{Money, OrderId, PaymentId, RefundId, UserId};
 use eshopz_payment_api::PaymentStatus;
+use eshopz_platform::http::params::given;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -260,9 +261,12 @@ pub enum PaymentSort {
 #[into_params(parameter_in = Query)]
 pub struct ListPayments {
     #[param(inline)]
+    #[serde(default, deserialize_with = "given")]
     pub status: Option<StatusView>,
+    #[serde(default, deserialize_with = "given")]
     pub order_id: Option<OrderId>,
     /// Of one account; for admins.
+    #[serde(default, deserialize_with = "given")]
     pub customer_id: Option<UserId>,
     /// Newest first, unless it says otherwise.
     #[serde(default)]
@@ -274,6 +278,7 @@ pub struct ListPayments {
     pub cursor: Option<String>,
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
+    #[serde(default, deserialize_with = "given")]
     pub limit: Option<u32>,
 }
 
@@ -288,5 +293,6 @@ pub struct PageParams {
     pub cursor: Option<String>,
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
+    #[serde(default, deserialize_with = "given")]
     pub limit: Option<u32>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{delete, get, patch, post, web};
 use eshopz_kernel::{Cursor, Page};
-use eshopz_platform::http::params::page_limit;
+use eshopz_platform::http::params::{given, page_limit};
 use eshopz_platform::http::{Admin, Answer, Body, IfMatch, Problem, Query, Reply};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -75,6 +75,7 @@ pub struct CategoryQuery {
     /// Categories on a page.
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
+    #[serde(default, deserialize_with = "given")]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[validate(length(max = 2000))]

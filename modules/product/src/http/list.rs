@@ -5,7 +5,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Datelike as _, Utc};
 use eshopz_kernel::{Currency, Cursor, Fault, Money, Page};
 use eshopz_platform::cache::Listed;
-use eshopz_platform::http::params::page_limit;
+use eshopz_platform::http::params::{given, page_limit};
 use eshopz_platform::http::{Answer, Caller, Problem, Query, Reply};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -63,26 +63,33 @@ pub struct ProductQuery {
     /// The lowest price of a product is this at least, in minor units.
     #[validate(range(min = 0, max = 1_000_000_000_000_i64))]
     #[param(minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[serde(default, deserialize_with = "given")]
     pub min_price: Option<i64>,
     /// The lowest price of a product is this at most, in minor units.
     #[validate(range(min = 0, max = 1_000_000_000_000_i64))]
     #[param(minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[serde(default, deserialize_with = "given")]
     pub max_price: Option<i64>,
     /// Whether any of its variants can be bought now.
+    #[serde(default, deserialize_with = "given")]
     pub in_stock: Option<bool>,
     /// For admins, who see products of every status without it.
     #[param(inline)]
+    #[serde(default, deserialize_with = "given")]
     pub status: Option<Status>,
     /// `relevance` is for searches, and then the default; without one it is `-created_at`. Of very many
     /// matches the best of the newest thousand come first, then those of the next. In a shop of more than
     /// 5,000 products it is sixty at a time, unless there is a filter.
     #[param(inline)]
+    #[serde(default, deserialize_with = "given")]
     pub sort: Option<Sort>,
     /// Adds `facets`: what the products have in common, with counts.
+    #[serde(default, deserialize_with = "given")]
     pub facets: Option<bool>,
     /// Products on a page.
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
+    #[serde(default, deserialize_with = "given")]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before, with the same filters and sort.
     #[validate(length(max = 4000))]

@@ -3,7 +3,7 @@
 use actix_web::{get, post, put, web};
 use chrono::{DateTime, Datelike as _, Utc};
 use eshopz_kernel::{Cursor, Fault, Page, VariantId};
-use eshopz_platform::http::params::page_limit;
+use eshopz_platform::http::params::{given, page_limit};
 use eshopz_platform::http::{Admin, Answer, Body, IfMatch, PathId, Problem, Query, Reply};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -52,6 +52,7 @@ pub struct MovementQuery {
     /// Entries on a page.
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
+    #[serde(default, deserialize_with = "given")]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[validate(length(max = 1000))]

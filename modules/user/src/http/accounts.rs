@@ -2,7 +2,7 @@
 
 use actix_web::{get, patch};
 use eshopz_kernel::{Page, Role, UserId};
-use eshopz_platform::http::params::page_limit;
+use eshopz_platform::http::params::{given, page_limit};
 use eshopz_platform::http::{Admin, Answer, Body, IfMatch, PathId, Problem, Query, Reply};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -23,13 +23,16 @@ pub struct UserQuery {
     #[validate(length(min = 1, max = 254), custom(function = "super::fields::one_line"))]
     #[param(min_length = 1, max_length = 254, pattern = "<line>")]
     email: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     role: Option<Role>,
     /// By time of registration; newest first unless said otherwise.
     #[param(inline)]
+    #[serde(default, deserialize_with = "given")]
     sort: Option<UserSort>,
     /// Entries per page.
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
+    #[serde(default, deserialize_with = "given")]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[validate(length(max = 500))]

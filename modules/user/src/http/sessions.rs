@@ -2,7 +2,7 @@
 
 use actix_web::{delete, get};
 use eshopz_kernel::{Page, SessionId};
-use eshopz_platform::http::params::page_limit;
+use eshopz_platform::http::params::{given, page_limit};
 use eshopz_platform::http::{Answer, PathId, Query, Reply, SignedIn};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -19,6 +19,7 @@ pub struct Paging {
     /// Entries per page.
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
+    #[serde(default, deserialize_with = "given")]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[validate(length(max = 500))]

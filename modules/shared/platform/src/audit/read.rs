@@ -12,7 +12,7 @@ use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use crate::db::{Db, StoreError};
-use crate::http::params::page_limit;
+use crate::http::params::{given, page_limit};
 
 diesel::table! {
     audit_log (id) {
@@ -48,13 +48,16 @@ pub struct AuditQuery {
     pub subject: Option<String>,
     /// Done at this time or later.
     #[validate(custom(function = storable_time))]
+    #[serde(default, deserialize_with = "given")]
     pub from: Option<DateTime<Utc>>,
     /// Done before this time.
     #[validate(custom(function = storable_time))]
+    #[serde(default, deserialize_with = "given")]
     pub to: Option<DateTime<Utc>>,
     /// Entries per page.
     #[validate(range(min = 1, max = 100))]
     #[param(minimum = 1, maximum = 100, default = 20)]
+    #[serde(default, deserialize_with = "given")]
     pub limit: Option<u32>,
     /// `next_cursor` of the page before.
     #[validate(length(max = 500))]

@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use eshopz_kernel::Fault;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use validator::Validate;
 
 use super::body::{data_error, validate};
@@ -60,6 +61,15 @@ pub(super) fn parse<T: DeserializeOwned + Validate>(query: &[u8]) -> Result<T, F
     Ok(value)
 }
 
+/// For `#[serde(default, deserialize_with = "given")]`, on parameters that are not text: `name=` is refused like any other
+/// value that is none. Without it, it counts as left out.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// The length of a page that was asked for, as a count of rows.
 #[must_use]
 pub fn page_limit(limit: Option<u32>) -> usize {
@@ -69,13 +79,15 @@ pub fn page_limit(limit: Option<u32>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize, Validate)]
     #[serde(deny_unknown_fields)]
     struct Filter {
         #[validate(range(min = 1, max = 100))]
+        #[serde(default, deserialize_with = "given")]
         limit: Option<u32>,
+        #[serde(default, deserialize_with = "given")]
+        facets: Option<bool>,
         #[serde(default)]
         tag: Vec<String>,
     }
@@ -87,6 +99,9 @@ mod tests {
         let field = |query: &str| parse::<Filter>(query.as_bytes()).unwrap_err().errors[0].field.clone();
         assert_eq!(field("limit=x"), "/limit");
         assert_eq!(field("limit=0"), "/limit");
+        assert_eq!(field("limit="), "/limit");
+        assert_eq!(field("facets="), "/facets");
+        assert_eq!(parse::<Filter>(b"facets=true").unwrap().facets, Some(true));
         assert_eq!(field("limt=1"), "/limt");
     }
 }
