@@ -201,7 +201,14 @@ def for_sale():
 
 def cart_with_a_line():
     headers = {"Authorization": f"Bearer {account.bearer()}"} if CALLER != "nobody" else {}
-    cart = session.post(f"{BASE}/carts", json={}, headers=headers).json()
+    made = session.post(f"{BASE}/carts", json={}, headers=headers)
+    if made.status_code == 401 and CALLER != "nobody":
+        # The session was ended by what was asked before.
+        account.token = None
+        return cart_with_a_line()
+    if not made.ok:
+        raise AssertionError(f"no cart: {made.status_code} {made.text}")
+    cart = made.json()
     if "token" in cart:
         cart_tokens[cart["id"]] = headers["X-Cart-Token"] = cart["token"]
     line = {"variant_id": for_sale(), "quantity": 1}
