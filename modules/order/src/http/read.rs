@@ -2,7 +2,7 @@
 
 use actix_web::{get, web};
 use chrono::{DateTime, Datelike as _, Utc};
-use eshopz_kernel::{Page, UserId};
+use eshopz_kernel::{Page, UserId, email};
 use eshopz_platform::http::params::{given, page_limit};
 use eshopz_platform::http::{Answer, Caller, PathId, Problem, Query, Reply, SignedIn};
 use serde::Deserialize;
@@ -79,7 +79,8 @@ impl OrderQuery {
         let sort = self.sort.unwrap_or_default();
         Ok(OrderFilter {
             customer: self.customer_id.map(|user| user.uuid()),
-            email: self.email,
+            // As it is kept.
+            email: self.email.as_deref().map(email::normalise),
             status: self.status,
             from: self.from,
             to: self.to,

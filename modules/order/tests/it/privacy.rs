@@ -35,6 +35,9 @@ async fn words_and_a_guests_orders_are_forgotten_too() {
     let (same, others) = (place("g1", "ADA@BÜCHER.example").await, place("g2", "adam@example.com").await);
     // As an account's is kept.
     assert_eq!(text(&same, "email"), "ADA@xn--bcher-kva.example");
+    // And found as it was typed.
+    let found = shop.get("/api/v1/orders?email=ada%40b%C3%BCcher.example", &staff).await.json();
+    assert_eq!((found["items"].as_array().unwrap().len(), &found["items"][0]["id"]), (1, &same["id"]));
 
     let unproven = UserDeleted { user_id: eshopz_kernel::UserId::new(), email_hash: None, at: Utc::now() };
     shop.deliver(&unproven).await;
