@@ -6,6 +6,7 @@ pub mod options;
 pub mod spelling;
 pub mod status;
 pub mod stock;
+pub mod vocabulary;
 pub mod web_address;
 
 pub use options::{Image, Images, Options, ProductOption};

@@ -1,4 +1,4 @@
-//! The words of a query, and which words of the catalogue were meant by those with typing errors.
+//! The words of a query, and how far they are from others.
 
 /// More words than this add nothing to a search.
 const MAX_WORDS: usize = 10;
@@ -21,7 +21,7 @@ pub fn words(text: &str) -> Vec<String> {
 /// length; none if the word is one of them, for then it is no error.
 #[must_use]
 pub fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let allowed = allowed_errors(typed.chars().count());
+    let allowed = usize::from(allowed_errors(typed.chars().count()));
     let mut found: Vec<(usize, &str)> = candidates
         .map(|candidate| (errors(typed, candidate), candidate))
         .filter(|(errors, _)| *errors <= allowed)
@@ -34,7 +34,9 @@ pub fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str>) -> Ve
     found.into_iter().take_while(|(errors, _)| *errors == fewest).map(|(_, word)| word).take(MAX_NEAREST).collect()
 }
 
-const fn allowed_errors(letters: usize) -> usize {
+/// How many errors a word of so many letters may have.
+#[must_use]
+pub const fn allowed_errors(letters: usize) -> u8 {
     match letters {
         0..=2 => 0,
         3..=4 => 1,

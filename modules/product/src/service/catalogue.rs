@@ -6,6 +6,7 @@ use std::time::Duration;
 use diesel_async::AsyncPgConnection;
 use moka::future::Cache;
 
+use super::meant::Meant;
 use super::{ProductService, WholeProduct};
 use crate::domain::spelling;
 use crate::error::ProductError;
@@ -56,7 +57,7 @@ impl ProductService {
         if nothing_meant {
             return Ok(Listing { facets: filter.facets.then(Arc::default), ..Listing::default() });
         }
-        let (rows, corrected) = find(&mut conn, &mut selection, words, &filter, limit + 1).await?;
+        let (rows, corrected) = find(&mut conn, &self.meant, &mut selection, words, &filter, limit + 1).await?;
         let facets = match filter.facets {
             true => Some(self.facets.of(&mut conn, &selection).await?),
             false => None,
@@ -102,6 +103,7 @@ impl FacetCounts {
 /// The page by the words as they were typed; if a first page is empty, by the nearest words.
 async fn find(
     conn: &mut AsyncPgConnection,
+    meant: &Meant,
     selection: &mut Selection,
     words: Option<Vec<String>>,
     filter: &Filter,
@@ -112,37 +114,19 @@ async fn find(
         return Ok((store::listing::page(conn, selection, filter.order, after, limit).await?, false));
     };
     if !filter.corrected {
-        selection.search = typed(&words);
+        selection.search = typed(&words, meant);
         let rows = store::listing::page(conn, selection, filter.order, after, limit).await?;
         if !rows.is_empty() || after.is_some() {
             return Ok((rows, false));
         }
     }
-    let Some(search) = corrected(conn, words).await? else { return Ok((Vec::new(), false)) };
-    selection.search = Some(search);
+    let Some(groups) = meant.instead(conn, words).await? else { return Ok((Vec::new(), false)) };
+    selection.search = Some(Search::AnyOf(groups));
     Ok((store::listing::page(conn, selection, filter.order, after, limit).await?, true))
 }
 
-fn typed(words: &[String]) -> Option<Search> {
+fn typed(words: &[String], meant: &Meant) -> Option<Search> {
     let (last, before) = words.split_last()?;
-    Some(Search::Typed { before: before.to_vec(), last: last.clone() })
-}
-
-/// The search with each word that the catalogue does not have replaced by the nearest it has; `None`
-/// when there are no such words.
-async fn corrected(conn: &mut AsyncPgConnection, words: Vec<String>) -> Result<Option<Search>, ProductError> {
-    let near = store::words::near(conn, &words).await?;
-    let mut changed = false;
-    let groups = words
-        .into_iter()
-        .map(|typed| {
-            let candidates = near.iter().filter(|near| near.typed_word == typed).map(|near| near.word.as_str());
-            let nearest = spelling::nearest(&typed, candidates);
-            changed |= !nearest.is_empty();
-            let nearest: Vec<String> = nearest.into_iter().map(str::to_owned).collect();
-            // It may be a word of a description, which the vocabulary does not have.
-            std::iter::once(typed).chain(nearest).collect()
-        })
-        .collect();
-    Ok(changed.then_some(Search::AnyOf(groups)))
+    let unknown = meant.unknown(before, last);
+    Some(Search::Typed { before: before.to_vec(), last: last.clone(), unknown })
 }

@@ -5,6 +5,7 @@ mod catalogue;
 mod categories;
 mod drafts;
 mod giving_back;
+mod meant;
 mod products;
 mod repair;
 mod reserving;
@@ -28,6 +29,7 @@ use catalogue::FacetCounts;
 pub use catalogue::{Filter, Listing};
 pub use categories::{CategoryDraft, CategoryPatch};
 pub use drafts::{ProductDraft, ProductPatch, VariantDraft, VariantPatch};
+use meant::Meant;
 use shelf::Shelf;
 pub use stock::StockChange;
 
@@ -56,6 +58,7 @@ pub struct ProductService {
     pub(crate) db: Db,
     settings: ProductSettings,
     facets: FacetCounts,
+    meant: Meant,
     pub(crate) shelf: Arc<Shelf>,
     /// Imports, by admin.
     pub(crate) imports: Throttle,
@@ -72,7 +75,7 @@ impl ProductService {
     pub fn new(db: Db, redis: Redis, settings: ProductSettings) -> Self {
         let imports = Throttle::new(Counters::new(redis.clone()), "import", settings.imports_per_admin, 3_600);
         let shelf = Arc::new(Shelf::new(&db, redis, settings.cache));
-        Self { db, settings, facets: FacetCounts::default(), shelf, imports }
+        Self { db, settings, facets: FacetCounts::default(), meant: Meant::default(), shelf, imports }
     }
 
     /// The currency of all prices.

@@ -181,7 +181,8 @@ fn window(selection: &Selection, search: &Search, edge: Option<i64>, binds: &mut
     let tsquery = search.tsquery(binds);
     let edge = edge.map(|edge| binds.add(Bind::Number(edge)));
     if selection.is_the_shop() {
-        return format!("newest_matches({tsquery}, {}, {WINDOW})", edge.as_deref().unwrap_or("NULL"));
+        let unknown = matches!(search, Search::Typed { unknown: true, .. });
+        return format!("newest_matches({tsquery}, {}, {WINDOW}, {unknown})", edge.as_deref().unwrap_or("NULL"));
     }
     let condition = selection.condition(binds);
     let older = edge.map(|edge| format!(" AND w.place < {edge}")).unwrap_or_default();

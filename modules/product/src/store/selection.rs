@@ -36,7 +36,12 @@ pub struct Selection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Search {
     /// All words, the last of which may not be finished.
-    Typed { before: Vec<String>, last: String },
+    Typed {
+        before: Vec<String>,
+        last: String,
+        /// One of them is none of the catalogue's, as far as is known: likely no product has it.
+        unknown: bool,
+    },
     /// For each word one of several.
     AnyOf(Vec<Vec<String>>),
 }
@@ -83,7 +88,7 @@ impl Search {
     /// those that begin with it. One that the stemmer leaves out, such as "for", is left out.
     pub fn tsquery(&self, binds: &mut Binds) -> String {
         match self {
-            Self::Typed { before, last } => {
+            Self::Typed { before, last, unknown: _ } => {
                 let whole = binds.add(Bind::Text(quoted(last)));
                 let begun = binds.add(Bind::Text(format!("{}:*", quoted(last))));
                 let (stem, whole, begun) = (stemmed(&whole), plain(&whole), plain(&begun));

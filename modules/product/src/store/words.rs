@@ -2,20 +2,27 @@
 
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, Text};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel::sql_types::{Array, BigInt, Text};
+use diesel_async::AsyncPgConnection;
+use eshopz_platform::db::Single as _;
 use eshopz_platform::prepared::prepared;
 
-/// A word of the catalogue that looks like one that was typed.
-#[derive(Clone, Debug, QueryableByName)]
-pub struct Near {
-    #[diesel(sql_type = Text)]
-    pub typed_word: String,
-    #[diesel(sql_type = Text)]
-    pub word: String,
+/// Words that have come.
+#[derive(Debug, QueryableByName)]
+pub struct Learnt {
+    #[diesel(sql_type = Array<Text>)]
+    pub words: Vec<String>,
+    /// Nothing will come any more of a transaction before this one: it is over.
+    #[diesel(sql_type = BigInt)]
+    pub all_before: i64,
 }
 
-/// Words of the catalogue that look like those typed; a word that is in it is among its own.
-pub async fn near(conn: &mut AsyncPgConnection, typed: &[String]) -> QueryResult<Vec<Near>> {
-    prepared(sql_query("SELECT typed_word, word FROM near_words($1)").bind::<Array<Text>, _>(typed)).load(conn).await
+/// The words of this transaction and of those that began after it. Transactions end in another order than they begin,
+/// so the next call says again what came of those that began after the oldest one still at work.
+pub async fn since(conn: &mut AsyncPgConnection, transaction: i64) -> QueryResult<Learnt> {
+    let statement = sql_query(
+        "SELECT ARRAY(SELECT DISTINCT word FROM search_words WHERE added >= $1::text::xid8) AS words, \
+                pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS all_before",
+    );
+    prepared(statement.bind::<BigInt, _>(transaction)).single(conn).await
 }

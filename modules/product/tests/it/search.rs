@@ -111,6 +111,31 @@ async fn what_is_changed_is_found_anew() {
     assert_eq!(shop.titles("q=turquoise").await, Vec::<String>::new());
 }
 
+/// The vocabulary is read by the transactions that brought the words, which do not end in the order in which they begin.
+#[tokio::test]
+async fn words_are_known_whenever_their_transaction_ends() {
+    let shop = filled().await;
+    let insert = |word: &str| {
+        format!(
+            "INSERT INTO products.products (id, handle, title, status) VALUES (uuid_v7(), '{word}', '{word}', 'active')"
+        )
+    };
+    let mut slow = shop.base.owner().await;
+    slow.batch_execute("SET search_path = products, public").await.unwrap();
+    let at_work = slow.transaction().await.unwrap();
+    at_work.batch_execute(&insert("Turquoise")).await.unwrap();
+    shop.run(&insert("Magenta")).await;
+    assert_eq!(shop.titles("q=magneta").await, ["Magenta"]);
+    assert_eq!(shop.titles("q=turqoise").await, Vec::<String>::new());
+    at_work.commit().await.unwrap();
+    assert_eq!(shop.titles("q=turqoise").await, ["Turquoise"]);
+    // A word that is unknown as far as the process has read, and one that is in a description only.
+    shop.run(&insert("Vermilion")).await;
+    shop.run("UPDATE products SET description = 'chartreuse' WHERE handle = 'Magenta'").await;
+    assert_eq!(shop.titles("q=vermilion").await, ["Vermilion"]);
+    assert_eq!(shop.titles("q=chartreuse").await, ["Magenta"]);
+}
+
 #[tokio::test]
 async fn a_common_word_is_found_to_the_last() {
     let shop = Shop::open().await;
@@ -156,11 +181,11 @@ async fn the_newest_matches_are_found_whatever_part_of_the_catalogue_they_are() 
                 CASE WHEN i % 3 = 0 THEN 'draft' ELSE 'active' END FROM generate_series(1, 10000) i",
     )
     .await;
-    let wrong = "SELECT concat_ws(' ', word, below, most) \
+    let wrong = "SELECT concat_ws(' ', word, below, most, unknown) \
          FROM unnest(ARRAY['all', 'ten', 'hundred', 'fourhundred', 'old', 'edge', 'bygone', 'scarce', 'none', 'ten & old', 'ten & edge']) word, \
               unnest(ARRAY[NULL, 9800, 8300, 302, -5]::bigint[]) below, unnest(ARRAY[1, 7, 100, 20000]) most, \
-              to_tsquery('simple', word) q \
-         WHERE ARRAY(SELECT place FROM newest_matches(q, below, most) ORDER BY place DESC) \
+              unnest(ARRAY[true, false]) unknown, to_tsquery('simple', word) q \
+         WHERE ARRAY(SELECT place FROM newest_matches(q, below, most, unknown) ORDER BY place DESC) \
                <> ARRAY(SELECT place FROM product_words WHERE search @@ q AND status = 'active' \
                         AND (place < below OR below IS NULL) ORDER BY place DESC LIMIT most)";
     assert_eq!(shop.texts(wrong).await, Vec::<String>::new());
