@@ -17,6 +17,7 @@ pub mod commands;
 pub mod compose;
 pub mod config;
 pub mod database;
+pub mod docs;
 pub mod edge;
 pub mod events;
 pub mod migrations;

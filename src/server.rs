@@ -21,9 +21,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use rustls::ServerConfig;
 use serde_json::json;
 use utoipa_actix_web::AppExt as _;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::compose::Shop;
+use crate::docs::Docs;
 use crate::edge::{self, Edge, KnownPaths, Origins};
 use crate::modules::Module;
 use crate::openapi;
@@ -80,13 +80,14 @@ pub fn public(
         paths: KnownPaths::new(&document),
     });
     let shop = shop.clone();
+    let docs = Docs::new();
     let connections = Connections::new();
     let handshakes = connections.handshakes(listener.workers);
     let server = HttpServer::new(move || {
         // Here, in the worker's thread.
         home::settle();
         let text = text.clone();
-        let shop = shop.clone();
+        let (shop, docs) = (shop.clone(), docs.clone());
         App::new()
             .wrap(from_fn(edge::pass))
             .wrap(from_fn(request_context))
@@ -98,8 +99,7 @@ pub fn public(
             .configure(|cfg| shop.configure(cfg))
             .into_app()
             .route("/openapi.json", web::get().to(move || send_document(text.clone())))
-            .route("/docs", web::get().to(to_docs))
-            .service(SwaggerUi::new("/docs/{_:.*}").config(swagger_config()))
+            .configure(|cfg| docs.configure(cfg))
             .default_service(web::to(unmatched))
     })
     .on_connect(connections.on_connect())
@@ -166,22 +166,6 @@ async fn send_document(text: web::Bytes) -> HttpResponse {
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")))
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60")))
         .body(text)
-}
-
-async fn to_docs() -> HttpResponse {
-    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
-}
-
-fn swagger_config() -> Config<'static> {
-    Config::new(["/openapi.json"])
-        // It would write the password into the browser's storage, for whoever sits there next.
-        .persist_authorization(false)
-        .try_it_out_enabled(true)
-        .display_request_duration(true)
-        .doc_expansion("list")
-        .default_models_expand_depth(0)
-        .filter(true)
-        .deep_linking(true)
 }
 
 async fn unmatched(req: HttpRequest) -> HttpResponse {

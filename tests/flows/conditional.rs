@@ -21,6 +21,13 @@ pub async fn the_documents_are_served(shop: &Shop) {
     assert_eq!(shop.get("/openapi.json", &[]).await["openapi"], "3.1.0");
     let docs = shop.send("GET", "/docs/", &[], None).await;
     assert!(docs.status == 200 && docs.text.contains("swagger-ui"), "{}", docs.text);
+    // Compressed for whoever takes that, which the client of this test does not undo.
+    let style = shop.send("GET", "/docs/swagger-ui.css", &[], None).await;
+    let squeezed = shop.send("GET", "/docs/swagger-ui.css", &[("accept-encoding", "br;q=0.9, gzip")], None).await;
+    let lengths = [&style, &squeezed].map(|answer| answer.header("content-length").parse::<u64>().unwrap());
+    assert!(style.text.contains(".swagger-ui") && lengths[1] < lengths[0] / 3, "{lengths:?}");
+    assert_eq!([&style, &squeezed].map(|answer| answer.header("content-encoding")), ["", "gzip"]);
+    assert_eq!([&style, &squeezed].map(|answer| answer.header("vary")), ["accept-encoding"; 2]);
 }
 
 pub async fn a_stale_change_is_refused_wherever_it_arrives(shop: &Shop) {
