@@ -92,6 +92,11 @@ impl Edge {
                 return preflight;
             }
         }
+        if asked.origin.is_none() && cors::is_foreign_form(req.headers()) {
+            let message = "A page of another site had the browser send this form. If it may, its origin belongs into \
+                           ESHOPZ_CORS_ORIGINS.";
+            return Some(HttpFault(Fault::new(FaultKind::Forbidden, "cross_site", message)).error_response());
+        }
         let fault = match &self.limit {
             Some(limit) => limit.hit(&ClientAddress::of(req.request()).throttle_key()).await.err()?,
             None => return None,

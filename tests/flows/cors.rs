@@ -82,3 +82,23 @@ async fn by_default_no_page_of_another_origin_may_call() {
     has_none(&answer);
     assert_eq!((answer.status, list(&answer, "vary")), (200, vec!["authorization".to_owned()]));
 }
+
+/// A form needs no preflight: any page could have its visitors try passwords until an account is blocked.
+#[tokio::test]
+async fn no_page_of_another_site_sends_a_form() {
+    let shop = Server::start(&["--cors-origins", PAGE, "--sign-in-failures-per-account", "1"]).await;
+    let sign_in = async |site: &str, origin: &str, form: &str| {
+        let headers = [("sec-fetch-site", site), ("origin", origin), ("content-type", form)];
+        let body = "grant_type=password&username=ada%40example.com&password=not-the-one";
+        shop.raw("POST", "/api/v1/auth/token", &headers, body.into()).await
+    };
+    for form in ["application/x-www-form-urlencoded", "Application/X-WWW-Form-Urlencoded; charset=utf-8"] {
+        let refused = sign_in("cross-site", "https://evil.example", form).await;
+        is_problem(&refused, &[403], "cross_site");
+        has_none(&refused);
+    }
+    let form = "application/x-www-form-urlencoded";
+    is_problem(&sign_in("cross-site", PAGE, form).await, &[401], "invalid_credentials");
+    // What was refused before did not count, what came now did.
+    is_problem(&sign_in("same-origin", "https://shop.test", form).await, &[429], "rate_limited");
+}

@@ -54,6 +54,8 @@ pub struct TokenRequest {
         (status = 200, body = TokensView, description = "Signed in"),
         (status = 401, body = Problem, description = "`invalid_credentials`, `second_factor_required`, \
             `invalid_second_factor`, `invalid_refresh_token` or `refresh_token_reused`"),
+        (status = 403, body = Problem, description = "`cross_site`: a page of a site that is not allowed had a browser \
+            send the form"),
         (status = 429, body = Problem, description = "`rate_limited`: too many failures; see `Retry-After`"),
     ),
     security(()),

@@ -77,6 +77,7 @@ pub const COMMON_CODES: &[ProblemCode] = &[
     ProblemCode::new("unauthenticated", FaultKind::Unauthenticated, "Sign in: a bearer token is required."),
     ProblemCode::new("invalid_token", FaultKind::Unauthenticated, "The access token is expired, revoked or not ours."),
     ProblemCode::new("forbidden", FaultKind::Forbidden, "The role of the account does not allow it."),
+    ProblemCode::new("cross_site", FaultKind::Forbidden, "A page of another site had a browser send a form."),
     ProblemCode::new("second_factor_needed", FaultKind::Forbidden, "An admin needs a second factor; set one up first."),
     ProblemCode::new("not_found", FaultKind::NotFound, "It does not exist, or it is not yours."),
     ProblemCode::new("method_not_allowed", FaultKind::MethodNotAllowed, "The path exists, the method does not."),
