@@ -17,12 +17,14 @@ pub struct Learnt {
     pub all_before: i64,
 }
 
-/// The words of this transaction and of those that began after it. Transactions end in another order than they begin,
-/// so the next call says again what came of those that began after the oldest one still at work.
+/// The words of this transaction and of those that began after it; of all, if it is 0. Transactions end in another order than
+/// they begin, so the next call says again what came of those that began after the oldest one still at work.
 pub async fn since(conn: &mut AsyncPgConnection, transaction: i64) -> QueryResult<Learnt> {
-    let statement = sql_query(
-        "SELECT ARRAY(SELECT DISTINCT word FROM search_words WHERE added >= $1::text::xid8) AS words, \
-                pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS all_before",
-    );
+    // A restored table may be of a server that counted further; such words are read once, at the beginning.
+    let until = if transaction == 0 { "" } else { "AND added < pg_snapshot_xmax(pg_current_snapshot())" };
+    let statement = sql_query(format!(
+        "SELECT ARRAY(SELECT DISTINCT word FROM search_words WHERE added >= $1::text::xid8 {until}) AS words, \
+                pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS all_before"
+    ));
     prepared(statement.bind::<BigInt, _>(transaction)).single(conn).await
 }

@@ -129,6 +129,10 @@ async fn words_are_known_whenever_their_transaction_ends() {
     assert_eq!(shop.titles("q=turqoise").await, Vec::<String>::new());
     at_work.commit().await.unwrap();
     assert_eq!(shop.titles("q=turqoise").await, ["Turquoise"]);
+    // Restored from a server that counted further.
+    shop.run("UPDATE search_words SET added = '999999999999'").await;
+    shop.run(&insert("Aquamarine")).await;
+    assert_eq!(shop.titles("q=aquamraine").await, ["Aquamarine"]);
     // A word that is unknown as far as the process has read, and one that is in a description only.
     shop.run(&insert("Vermilion")).await;
     shop.run("UPDATE products SET description = 'chartreuse' WHERE handle = 'Magenta'").await;
