@@ -26,6 +26,7 @@ const SLACK: f64 = 0.5;
 const ROOM: f64 = 1.15;
 /// Of which the least counts, of what is done unasked as well: a copy that grows old meanwhile, or a job that runs, only adds.
 const ROUNDS: usize = 5;
+const TRIES: usize = 3;
 
 /// Bounds by build, then by operation.
 type Bounds = BTreeMap<String, BTreeMap<String, u64>>;
@@ -56,6 +57,36 @@ struct Operation {
     asked: Asked,
 }
 
+impl Operation {
+    /// All the requests of a round.
+    async fn ask(&self, shop: &Process) -> Result<(), String> {
+        Client::of(shop, &self.asked).await?.ask(self.times).await
+    }
+
+    /// Instructions that one of them took in a round.
+    async fn count(&self, shop: &Process, counter: &Counter, idle: f64) -> Result<f64, String> {
+        let (before, began) = (counter.read().await?, Instant::now());
+        self.ask(shop).await?;
+        sleep(self.after).await;
+        let taken = counter.read().await? - before - idle * began.elapsed().as_secs_f64();
+        Ok(taken / f64::from(self.times))
+    }
+}
+
+/// What comes of some requests; when one fails all are begun anew, a few times. Under valgrind, on a busy machine, the shop may not come
+/// to read a request within the seconds that it gives a connection, and then says 408 to it, which means just that: to ask
+/// again (RFC 9110, 15.5.9).
+async fn anew<T>(name: &str, round: impl AsyncFn() -> Result<T, String>) -> Result<T, String> {
+    let mut said = String::new();
+    for _ in 0..TRIES {
+        match round().await {
+            Ok(done) => return Ok(done),
+            Err(error) => said = format!("{name}: {error}"),
+        }
+    }
+    Err(said)
+}
+
 /// Whether each operation is within its bound, and the figures.
 pub async fn measure(
     machine: &mut Machine,
@@ -72,21 +103,14 @@ pub async fn measure(
     let mut idle = None;
     for operation in operations(&shop, stock).await?.into_iter().filter(|one| one.name.contains(plan.only)) {
         progress(operation.name);
-        Client::of(&shop, &operation.asked).await?.ask(operation.times).await?;
+        anew(operation.name, || operation.ask(&shop)).await?;
         let idle = match idle {
             Some(idle) => idle,
             None => *idle.insert(counter.idle().await?),
         };
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
-            let (before, began) = (counter.read().await?, Instant::now());
-            // Anew, and not before the counter is read, which may take long: the shop tells a connection that is quiet for
-            // some seconds 408, and lets go of it.
-            let mut client = Client::of(&shop, &operation.asked).await?;
-            client.ask(operation.times).await?;
-            sleep(operation.after).await;
-            let taken = counter.read().await? - before - idle * began.elapsed().as_secs_f64();
-            rounds.push(taken / f64::from(operation.times));
+            rounds.push(anew(operation.name, || operation.count(&shop, &counter, idle)).await?);
         }
         counts.insert(operation.name.to_owned(), rounds);
     }
@@ -117,7 +141,7 @@ async fn operations(shop: &Process, stock: &Stock) -> Result<Vec<Operation>, Str
     let get = |path: String| Asked::Get(path, Vec::new());
     let (authorization, ports) = (stock.authorization.trim_start_matches("Authorization: "), Ports::all(shop.port));
     let mine = vec![("authorization", authorization.to_owned())];
-    let (cart, token) = cart(shop, stock).await?;
+    let (cart, token) = anew("a cart of two", || cart(shop, stock)).await?;
     Ok(vec![
         at_once("product by handle, hot", 60, get(format!("/api/v1/products/{}", stock.product.handle))),
         at_once("product by id, hot", 60, get(format!("/api/v1/products/{}", stock.product.id))),

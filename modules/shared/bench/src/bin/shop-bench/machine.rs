@@ -171,7 +171,8 @@ impl Machine {
         let port = self.free_port();
         let mut command = self.command_of(Command::new("valgrind"), Mode::Hot);
         command.env_remove("ESHOPZ_REDIS_URL");
-        command.args(["--quiet", "--tool=callgrind", "--instr-atstart=no", &self.valgrind_pipes()]);
+        // One thread runs at a time; by turns, or one that waits for the others may find its connections too quiet.
+        command.args(["--quiet", "--fair-sched=try", "--tool=callgrind", "--instr-atstart=no", &self.valgrind_pipes()]);
         command.arg(format!("--callgrind-out-file={}", self.folder.join("callgrind.out").display()));
         command.arg(&self.program).args(["serve", "--workers", "1", "--listen", &format!("127.0.0.1:{port}")]);
         Ok(self.start_process(command, port).await?.0)
