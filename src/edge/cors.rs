@@ -6,10 +6,12 @@ use std::str::FromStr;
 use actix_web::HttpResponse;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE, HeaderMap,
-    HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue,
+    ORIGIN, VARY,
 };
 use actix_web::http::uri::Uri;
+use eshopz_platform::http::body::media_type;
+use eshopz_platform::http::form::FORM;
 
 /// What a page may send beside what any page may.
 static SENT: HeaderValue = HeaderValue::from_static(
@@ -108,10 +110,7 @@ pub(super) fn preflight(headers: &HeaderMap, methods: Option<&str>) -> Option<Ht
 /// Whether a page of another site has its visitor's browser send a form, which any page may without asking before. Browsers
 /// tell by a field that no page can set (W3C Fetch Metadata, 2.3).
 pub(super) fn is_foreign_form(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let form = "application/x-www-form-urlencoded";
-    let media_type = text(CONTENT_TYPE.as_str()).split(';').next().unwrap_or_default().trim();
-    text("sec-fetch-site") == "cross-site" && media_type.eq_ignore_ascii_case(form)
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") && media_type(headers) == FORM
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::BytesMut;
 use actix_web::{FromRequest, HttpRequest};
 use eshopz_kernel::{Fault, FaultKind, FieldError};
@@ -78,13 +78,19 @@ impl<T: DeserializeOwned + Validate + Default + 'static> FromRequest for Optiona
     }
 }
 
+/// The media type of a body without its parameters (RFC 9110, 8.3.1), in lower case; empty when none is said.
+#[must_use]
+pub fn media_type(headers: &HeaderMap) -> String {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
 /// Refuses a body of another media type than those given, or one that is compressed.
 ///
 /// # Errors
 /// 415 `unsupported_media_type`.
 pub fn check_media_type(req: &HttpRequest, taken: &[&str]) -> Result<(), Fault> {
-    let given = req.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = media_type(req.headers());
     let encoded = req.headers().get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity");
     if taken.contains(&essence.as_str()) && !encoded {
         return Ok(());

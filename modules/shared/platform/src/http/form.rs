@@ -12,6 +12,9 @@ use super::HttpFault;
 use super::body::{check_media_type, read};
 use super::params::parse;
 
+/// The media type of a form, which a page of any site may send without asking before.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The largest form that is read, in bytes.
 const FORM_LIMIT: usize = 16 * 1024;
 
@@ -26,7 +29,7 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Form<T> {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
-            check_media_type(&req, &["application/x-www-form-urlencoded"])?;
+            check_media_type(&req, &[FORM])?;
             let bytes = read(&req, payload, FORM_LIMIT).await?;
             Ok(Self(parse(&bytes)?))
         })
