@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{admin, audit, catalog, events, keys, migrate, openapi, payments, seed, serve, verify};
 use crate::config::{AccountArgs, DatabaseArgs, LimitArgs, MailArgs, Post, RuntimeArgs, ServeArgs, ShopArgs};
 use crate::secrets::{self, Fetched};
-use crate::{config, modules, telemetry};
+use crate::{config, meters, modules, telemetry};
 
 /// An e-commerce platform of five modules in one binary.
 #[derive(Debug, Parser)]
@@ -63,6 +63,8 @@ pub enum Command {
     },
     /// Bring the database's schema up or down.
     Migrate(migrate::MigrateArgs),
+    /// Print what is measured, as Markdown.
+    Metrics,
     /// Print or write the OpenAPI documents.
     Openapi(openapi::OpenapiArgs),
     /// Import or export the catalogue as Shopify's product CSV.
@@ -139,13 +141,14 @@ pub fn run(cli: Cli) -> ExitCode {
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let settings = match &cli.command {
         // They need no secret, and no AWS.
-        Command::Modules { .. } | Command::Openapi(_) => cli.settings,
+        Command::Modules { .. } | Command::Metrics | Command::Openapi(_) => cli.settings,
         _ => secrets::filled(cli.settings).await?,
     };
     match cli.command {
         Command::Serve(args) => serve::run(*args, settings).await?,
         Command::Modules { graph } => say!("{}", modules::describe(graph)),
         Command::Migrate(args) => migrate::run(args, &settings).await?,
+        Command::Metrics => say!("{}", meters::document().trim_end()),
         Command::Openapi(args) => openapi::run(&args)?,
         Command::Catalog { action } => return catalog::run(action, &settings).await,
         Command::Admin { action } => admin::run(action, &settings).await?,

@@ -20,6 +20,7 @@ pub mod database;
 pub mod docs;
 pub mod edge;
 pub mod events;
+pub mod meters;
 pub mod migrations;
 pub mod modules;
 pub mod neighbours;

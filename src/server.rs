@@ -17,7 +17,6 @@ use eshopz_platform::http::connections::{Connections, note_requests};
 use eshopz_platform::http::methods::method_not_allowed;
 use eshopz_platform::http::middleware::request_context;
 use eshopz_platform::http::{HttpFault, TrustedProxies};
-use metrics_exporter_prometheus::PrometheusHandle;
 use rustls::ServerConfig;
 use serde_json::json;
 use utoipa_actix_web::AppExt as _;
@@ -25,6 +24,7 @@ use utoipa_actix_web::AppExt as _;
 use crate::compose::Shop;
 use crate::docs::Docs;
 use crate::edge::{self, Edge, KnownPaths, Origins};
+use crate::meters::Meters;
 use crate::modules::Module;
 use crate::openapi;
 
@@ -123,7 +123,7 @@ pub fn management(
     address: SocketAddr,
     modules: &[Module],
     readiness: Readiness,
-    metrics: PrometheusHandle,
+    meters: Meters,
 ) -> anyhow::Result<Server> {
     let info = json!({
         "name": "eshopz",
@@ -132,12 +132,12 @@ pub fn management(
         "modules": modules.iter().map(|module| module.name()).collect::<Vec<_>>(),
     });
     let server = HttpServer::new(move || {
-        let (readiness, metrics, info) = (readiness.clone(), metrics.clone(), info.clone());
+        let (readiness, meters, info) = (readiness.clone(), meters.clone(), info.clone());
         App::new()
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
             .route("/health/live", web::get().to(|| async { HttpResponse::Ok().json(json!({ "status": "live" })) }))
             .route("/health/ready", web::get().to(move || answer_ready(readiness.get())))
-            .route("/metrics", web::get().to(move || render(metrics.render())))
+            .route("/metrics", web::get().to(move || render(meters.read())))
             .route("/info", web::get().to(move || std::future::ready(HttpResponse::Ok().json(&info))))
     })
     .workers(1)

@@ -20,6 +20,7 @@ mod faults;
 mod flows;
 mod hostile;
 mod mail;
+mod meters;
 mod privacy;
 mod reconciling;
 mod schema;

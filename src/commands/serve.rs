@@ -20,10 +20,11 @@ use crate::config::{Addresses, EventTransport, Neighbourhood, PaymentGateway, Po
 use crate::database::Database;
 use crate::edge::Certificates;
 use crate::events::Carriers;
+use crate::meters::Meters;
 use crate::modules::Module;
 use crate::neighbours::Neighbours;
 use crate::server::{self, PublicListener, Readiness};
-use crate::{secrets, telemetry, wire};
+use crate::{meters, secrets, wire};
 
 mod stopping;
 
@@ -96,14 +97,14 @@ fn plan(args: ServeArgs, settings: Settings, certificates: Option<&Certificates>
 }
 
 async fn serve(plan: &Plan, database: &Database, signals: &mut StopSignals) -> anyhow::Result<()> {
-    let metrics = telemetry::record_metrics()?;
-    let upkeep = tokio::spawn(telemetry::keep_up(metrics.clone()));
+    let meters = meters::record(&plan.selected)?;
+    let upkeep = tokio::spawn(meters.clone().keep_up());
     let readiness = Readiness::default();
-    let management = server::management(plan.addresses.management, &plan.selected, readiness.clone(), metrics)?;
+    let management = server::management(plan.addresses.management, &plan.selected, readiness.clone(), meters.clone())?;
     let management_handle = management.handle();
     let mut management = tokio::spawn(management);
     let started = tokio::select! {
-        started = start(plan, database, &readiness) => started.map(Some),
+        started = start(plan, database, &readiness, &meters) => started.map(Some),
         ended = ended("management", &mut management) => Err(ended),
         () = signals.wait() => Ok(None),
     };
@@ -123,7 +124,7 @@ async fn serve(plan: &Plan, database: &Database, signals: &mut StopSignals) -> a
     outcome
 }
 
-async fn start(plan: &Plan, database: &Database, readiness: &Readiness) -> anyhow::Result<Running> {
+async fn start(plan: &Plan, database: &Database, readiness: &Readiness, meters: &Meters) -> anyhow::Result<Running> {
     let until = plan.started + Duration::from_secs(plan.args.startup_seconds);
     patiently(until, async || prepare_database(plan, database).await).await?;
     // It may go away again at any moment.
@@ -134,6 +135,7 @@ async fn start(plan: &Plan, database: &Database, readiness: &Readiness) -> anyho
         patiently(until, async || Ok(user.prepare().await?)).await?;
         tell_where_letters_go(&plan.settings)?;
     }
+    meters.observe(&shop);
     let carriers = Carriers::new(&shop, &neighbours, &plan.settings).await?;
     let internal = wire::internal_listener(
         shop.served(),

@@ -91,7 +91,7 @@ async fn each_operation_asks_the_database_for_as_much_as_it_says() {
         }
     }
     for metric in ["eshopz_db_statements_total{", "eshopz_db_commits_total{"] {
-        assert!(shop.metric(&[metric, "module=\"orders\""]).await > 0.0, "{metric}");
+        assert!(shop.metric(&[metric, "module=\"order\""]).await > 0.0, "{metric}");
     }
 }
 

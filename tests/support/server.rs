@@ -50,6 +50,11 @@ impl Server {
         self.process.internal()
     }
 
+    /// All metrics, as Prometheus reads them.
+    pub async fn metrics(&self) -> String {
+        reqwest::get(format!("{}/metrics", self.management)).await.unwrap().text().await.unwrap()
+    }
+
     /// See [`Process::metric`].
     pub async fn metric(&self, parts: &[&str]) -> f64 {
         self.process.metric(parts).await

@@ -14,6 +14,7 @@ mod export;
 mod http;
 mod jobs;
 mod listeners;
+mod meters;
 mod personal;
 mod schema;
 mod service;
@@ -38,6 +39,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub use error::PROBLEMS;
 pub use http::routes;
 pub use listeners::SUBSCRIPTIONS;
+pub use meters::METRICS;
 pub use personal::PERSONAL;
 
 use service::OrderService;

@@ -19,6 +19,7 @@ pub mod gateway;
 mod http;
 mod jobs;
 mod listeners;
+mod meters;
 mod personal;
 mod schema;
 mod service;
@@ -46,6 +47,7 @@ pub use error::PROBLEMS;
 pub use gateway::{Gateway, SandboxGateway, StripeGateway, StripeSettings};
 pub use http::routes;
 pub use listeners::SUBSCRIPTIONS;
+pub use meters::METRICS;
 pub use personal::PERSONAL;
 
 use service::PaymentService;

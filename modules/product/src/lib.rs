@@ -15,6 +15,7 @@ mod domain;
 mod error;
 mod http;
 mod jobs;
+mod meters;
 mod personal;
 mod schema;
 mod service;
@@ -39,6 +40,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use error::{PROBLEMS, ProductError};
 pub use http::routes;
+pub use meters::METRICS;
 pub use personal::PERSONAL;
 
 use service::ProductService;

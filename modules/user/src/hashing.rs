@@ -4,10 +4,12 @@
 //! would starve every other request and could exhaust the memory.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use argon2::password_hash::Error as HashError;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use eshopz_platform::meters;
 use eshopz_platform::turns::{Full, Turn, Turns};
 
 use crate::error::UserError;
@@ -69,7 +71,18 @@ impl Passwords {
     /// # Errors
     /// [`UserError::Busy`] when too many wait already.
     pub async fn turn(&self) -> Result<Turn, UserError> {
-        self.turns.take().await.map_err(|Full(_)| UserError::Busy)
+        let began = Instant::now();
+        let turn = self.turns.take().await.map_err(|Full(_)| {
+            metrics::counter!("eshopz_user_hashes_refused_total", "module" => "user").increment(1);
+            UserError::Busy
+        })?;
+        took("waiting", began);
+        Ok(turn)
+    }
+
+    /// Sets the gauge of who waits.
+    pub fn observe(&self) {
+        metrics::gauge!("eshopz_user_hashes_waiting", "module" => "user").set(meters::gauge(self.turns.waiting()));
     }
 
     /// Hashes a password, as a PHC string.
@@ -149,12 +162,19 @@ fn has_hash(password: &[u8], expected: &str, blocks: &mut Vec<Block>) -> Result<
 }
 
 /// The turn goes along with the work: a request that is dropped still takes its core until the hash is done.
+fn took(step: &'static str, began: Instant) {
+    metrics::histogram!("eshopz_user_hash_duration_seconds", "module" => "user", "step" => step)
+        .record(began.elapsed());
+}
+
 async fn in_background<T, W>(work: W) -> Result<T, UserError>
 where
     T: Send + 'static,
     W: FnOnce() -> Result<T, HashError> + Send + 'static,
 {
+    let began = Instant::now();
     let done = tokio::task::spawn_blocking(work).await;
+    took("hashing", began);
     done.map_err(|error| UserError::Hashing(error.to_string()))?.map_err(|error| UserError::Hashing(error.to_string()))
 }
 

@@ -22,6 +22,7 @@ mod http;
 mod jobs;
 mod keys;
 pub mod mail;
+mod meters;
 mod personal;
 mod schema;
 mod service;
@@ -48,6 +49,7 @@ pub use error::{PROBLEMS, UserError};
 pub use http::routes;
 pub use keys::{GivenKey, KeyInfo, KeyState, Revocation, Rotation, parse_signing_keys};
 pub use mail::{FolderMailer, Mail, Mailer, SendError, SmtpError, SmtpMailer, SmtpSettings};
+pub use meters::METRICS;
 pub use personal::PERSONAL;
 use service::UserService;
 pub use service::second_factor::NewFactor;
@@ -89,6 +91,11 @@ impl UserModule {
     #[must_use]
     pub fn api(&self) -> Arc<dyn UserApi> {
         self.service.clone()
+    }
+
+    /// Sets the gauges of what waits here.
+    pub fn observe(&self) {
+        self.service.passwords.observe();
     }
 
     /// Adds the module's paths and what they work with.

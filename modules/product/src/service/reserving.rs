@@ -136,7 +136,8 @@ impl ProductService {
                 .await?;
             drop(conn);
             self.shelf.sold(products).await;
-            metrics::counter!("eshopz_product_reservations_expired_total").increment(freed.unsigned_abs());
+            metrics::counter!("eshopz_product_reservations_expired_total", "module" => "product")
+                .increment(freed.unsigned_abs());
             if freed < FREED_AT_ONCE {
                 return Ok(());
             }

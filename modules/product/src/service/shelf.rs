@@ -24,6 +24,8 @@ use uuid::Uuid;
 use crate::Cache;
 use crate::store::rows::Category;
 
+const MODULE: &str = "product";
+
 /// Long enough that a product in demand is hardly ever fetched, short enough for a change of which a
 /// process is never told.
 const MEMORY_LIFE: Duration = Duration::from_secs(5);
@@ -73,12 +75,13 @@ impl Shelf {
     /// Where nothing is kept, it is told all the same that things have changed, for processes where it is.
     pub fn new(db: &Db, redis: Redis, cache: Cache) -> Self {
         let memory_life = if cache == Cache::On { MEMORY_LIFE } else { Duration::ZERO };
-        let products = CopiesConfig { capacity: PRODUCT_BYTES, memory_life, redis_life: REDIS_LIFE };
-        let pages = CopiesConfig { capacity: PAGES, memory_life: MEMORY_LIFE, redis_life: Duration::ZERO };
+        let products = CopiesConfig { module: MODULE, capacity: PRODUCT_BYTES, memory_life, redis_life: REDIS_LIFE };
+        let pages =
+            CopiesConfig { module: MODULE, capacity: PAGES, memory_life: MEMORY_LIFE, redis_life: Duration::ZERO };
         let shelf = Self {
             cache,
             products: Copies::weighed("product", redis, products, ProductCopy::codec(), ProductCopy::weight),
-            lists: Lists::new("list", LIST_BYTES, LIST_LIFE, weight_of_list),
+            lists: Lists::new(MODULE, "list", LIST_BYTES, LIST_LIFE, weight_of_list),
             handles: Memory::builder().max_capacity(HANDLES).time_to_live(HANDLE_LIFE).build(),
             pages: Copies::weighed("category", Redis::none(), pages, Codec::none(), |_| 1),
             broadcast: Broadcast::new(db.clone(), "catalogue"),

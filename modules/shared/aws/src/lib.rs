@@ -3,4 +3,7 @@
 
 pub mod client;
 pub mod events;
+mod meters;
 pub mod secrets;
+
+pub use meters::METRICS;

@@ -75,7 +75,7 @@ impl Periodic {
             let pause = match self.attempt(&db, &mut shutdown).await {
                 Ok(pause) => pause.min(LOOK_EVERY),
                 Err(error) => {
-                    tracing::warn!(module = db.schema(), job = self.name, %error, "cannot take the job's lease");
+                    tracing::warn!(module = db.module(), job = self.name, %error, "cannot take the job's lease");
                     self.every.min(LOOK_EVERY)
                 }
             };
@@ -98,10 +98,10 @@ impl Periodic {
         }
         let outcome = self.hold_and_run(db, holder, shutdown).await;
         metrics::counter!(
-            "eshopz_job_runs_total", "module" => db.schema(), "job" => self.name, "outcome" => outcome
+            "eshopz_job_runs_total", "module" => db.module(), "job" => self.name, "outcome" => outcome
         )
         .increment(1);
-        metrics::histogram!("eshopz_job_duration_seconds", "module" => db.schema(), "job" => self.name)
+        metrics::histogram!("eshopz_job_duration_seconds", "module" => db.module(), "job" => self.name)
             .record(began.elapsed());
         // A run that was cut off is due at once, for another process.
         let wait = if outcome == "stopped" { Duration::ZERO } else { self.every.saturating_sub(began.elapsed()) };
@@ -135,7 +135,7 @@ impl Periodic {
                         Ok(Err(_)) | Err(_) => {}
                     }
                     if Instant::now() + third >= ours_until {
-                        tracing::warn!(module = db.schema(), job = self.name, "lease lost; the run is cut off");
+                        tracing::warn!(module = db.module(), job = self.name, "lease lost; the run is cut off");
                         return "lost";
                     }
                 }
@@ -144,7 +144,7 @@ impl Periodic {
     }
 
     fn judge(&self, db: &Db, result: Result<Result<(), Fault>, tokio::task::JoinError>) -> &'static str {
-        let (module, job) = (db.schema(), self.name);
+        let (module, job) = (db.module(), self.name);
         match result {
             Ok(Ok(())) => "done",
             Ok(Err(fault)) => {

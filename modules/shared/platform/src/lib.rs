@@ -15,6 +15,7 @@ pub mod home;
 pub mod http;
 pub mod idempotency;
 pub mod jobs;
+pub mod meters;
 pub mod migrate;
 mod notices;
 pub mod personal;

@@ -43,7 +43,7 @@ pub struct UserService {
     pub(crate) keyring: Keyring,
     /// What the secrets of second factors are locked with.
     factors: RwLock<Arc<Vault>>,
-    passwords: Arc<Passwords>,
+    pub(crate) passwords: Arc<Passwords>,
     throttles: Throttles,
     /// Passwords that were wrong, in this process.
     failures: AtomicU64,

@@ -30,7 +30,7 @@ const STOOD_STILL: i64 = 900;
 /// The copies of a process, for its [`super::Authenticator`] and its user module.
 #[must_use]
 pub fn session_copies(redis: Redis) -> SessionCopies {
-    let config = CopiesConfig { capacity: 100_000, memory_life: LIFE, redis_life: LIFE };
+    let config = CopiesConfig { module: "user", capacity: 100_000, memory_life: LIFE, redis_life: LIFE };
     Copies::weighed("sessions", redis, config, Codec { encode, decode }, |_| 1)
 }
 

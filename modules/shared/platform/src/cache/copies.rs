@@ -29,6 +29,8 @@ const TRIES: usize = 3;
 /// How much is kept and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct CopiesConfig {
+    /// Whose they are.
+    pub module: &'static str,
     /// In memory: copies, or bytes where each copy is weighed.
     pub capacity: u64,
     /// Zero: none are kept in memory.
@@ -238,7 +240,7 @@ impl<V: Clone + Send + Sync + 'static> Inner<V> {
 
     /// Made at the first use: the recorder is there by then.
     fn meters(&self) -> &Meters {
-        self.meters.get_or_init(|| Meters::of(self.name))
+        self.meters.get_or_init(|| Meters::of(self.config.module, self.name))
     }
 }
 
@@ -268,8 +270,8 @@ struct Meters {
 }
 
 impl Meters {
-    fn of(cache: &'static str) -> Self {
-        let meter = |level: &'static str, outcome: &'static str| counter!("eshopz_cache_requests_total", "cache" => cache, "level" => level, "outcome" => outcome);
+    fn of(module: &'static str, cache: &'static str) -> Self {
+        let meter = |level: &'static str, outcome: &'static str| counter!("eshopz_cache_requests_total", "module" => module, "cache" => cache, "level" => level, "outcome" => outcome);
         Self {
             memory_hit: meter("memory", "hit"),
             memory_miss: meter("memory", "miss"),

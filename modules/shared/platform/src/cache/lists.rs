@@ -39,6 +39,7 @@ impl<V> std::fmt::Debug for Lists<V> {
 }
 
 struct Inner<V> {
+    module: &'static str,
     name: &'static str,
     pages: Cache<String, Entry<V>>,
     stamps: Stamps,
@@ -60,7 +61,7 @@ struct Entry<V> {
 impl<V: Clone + Send + Sync + 'static> Lists<V> {
     /// An empty cache; `capacity` is the sum of what the pages weigh, none of which is kept longer than `life`.
     #[must_use]
-    pub fn new(name: &'static str, capacity: u64, life: Duration, weigh: fn(&V) -> u32) -> Self {
+    pub fn new(module: &'static str, name: &'static str, capacity: u64, life: Duration, weigh: fn(&V) -> u32) -> Self {
         let pages = Cache::builder()
             .max_capacity(capacity)
             .weigher(move |key: &String, entry: &Entry<V>| {
@@ -70,6 +71,7 @@ impl<V: Clone + Send + Sync + 'static> Lists<V> {
             .time_to_live(life)
             .build();
         Self(Arc::new(Inner {
+            module,
             name,
             pages,
             stamps: Stamps::default(),
@@ -152,7 +154,7 @@ impl<V: Clone + Send + Sync + 'static> Inner<V> {
     /// Made at the first use: the recorder is there by then.
     fn meters(&self) -> &(Counter, Counter) {
         self.meters.get_or_init(|| {
-            let meter = |outcome: &'static str| counter!("eshopz_cache_requests_total", "cache" => self.name, "level" => "memory", "outcome" => outcome);
+            let meter = |outcome: &'static str| counter!("eshopz_cache_requests_total", "module" => self.module, "cache" => self.name, "level" => "memory", "outcome" => outcome);
             (meter("hit"), meter("miss"))
         })
     }
@@ -165,7 +167,7 @@ mod tests {
     use super::*;
 
     fn lists() -> Lists<usize> {
-        Lists::new("test", 1_000_000, Duration::from_secs(60), |_| 1)
+        Lists::new("test", "test", 1_000_000, Duration::from_secs(60), |_| 1)
     }
 
     /// Counts how often it is loaded.

@@ -12,6 +12,7 @@ mod reader;
 mod session;
 mod single;
 mod statements;
+mod summary;
 
 use std::fmt;
 use std::time::Duration;
@@ -88,8 +89,9 @@ impl Db {
     pub fn new(schema: &'static str, config: &DbConfig) -> Result<Self, StoreError> {
         let (writer, reader) = session_configs(schema, config)?;
         let (size, patience) = (config.max_connections, config.acquire_timeout);
-        let writer = Lane::new(schema, Some(writer), Role::Writer, size, patience);
-        let reader = Reader::new(schema, reader, size);
+        let module = module_of(schema);
+        let writer = Lane::new(module, Some(writer), Role::Writer, size, patience);
+        let reader = Reader::new(module, reader, size);
         Ok(Self {
             schema,
             writer,
@@ -104,6 +106,12 @@ impl Db {
     #[must_use]
     pub const fn schema(&self) -> &'static str {
         self.schema
+    }
+
+    /// The module, as metrics and logs name it.
+    #[must_use]
+    pub fn module(&self) -> &'static str {
+        module_of(self.schema)
     }
 
     /// Borrows a connection to the writer.
@@ -128,9 +136,9 @@ impl Db {
     /// # Errors
     /// As [`Db::conn`].
     pub async fn read_conn(&self) -> Result<Conn, StoreError> {
-        let conn = self.reader.conn(self.schema).await;
+        let conn = self.reader.conn(self.module()).await;
         let from = if conn.is_some() { "reader" } else { "writer" };
-        metrics::counter!("eshopz_db_reads_total", "module" => self.schema, "from" => from).increment(1);
+        metrics::counter!("eshopz_db_reads_total", "module" => self.module(), "from" => from).increment(1);
         match conn {
             Some(conn) => Ok(conn),
             None => self.conn().await,
@@ -196,10 +204,16 @@ impl Db {
         &self.tasks
     }
 
-    /// Open and idle connections of the writer's pool, for the metrics: `(size, available)`.
+    /// Open and idle connections of the writer's pool: `(size, available)`.
     #[must_use]
     pub fn pool_status(&self) -> (usize, usize) {
         self.writer.status()
+    }
+
+    /// Sets the gauges of the pools.
+    pub fn observe(&self) {
+        self.writer.observe();
+        self.reader.observe();
     }
 }
 
@@ -207,6 +221,11 @@ impl fmt::Debug for Db {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Db").field("schema", &self.schema).finish_non_exhaustive()
     }
+}
+
+/// A module's schema has its name in the plural, since `user` and `order` are words of SQL.
+fn module_of(schema: &'static str) -> &'static str {
+    schema.strip_suffix('s').unwrap_or(schema)
 }
 
 /// The writer's and the reader's sessions.

@@ -77,6 +77,11 @@ impl Places {
         Self(Arc::new(Queue { longest, state: Mutex::new(state) }))
     }
 
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.state().waiting.len()
+    }
+
     /// Waits for a place.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::PoolableConnection as _;
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -19,6 +20,7 @@ use super::StoreError;
 use super::places::{Full, Place, Places};
 use super::session::{Address, Role, Session, Sessions};
 use crate::home::{self, Home};
+use crate::meters;
 
 /// How many may wait for each connection of a pool. Whoever comes after them is told at once.
 const QUEUE_PER_CONNECTION: usize = 100;
@@ -41,6 +43,30 @@ struct Pool {
     places: Places,
     open: Arc<AtomicUsize>,
     stock: Mutex<Stock>,
+    measures: Measures,
+}
+
+struct Measures {
+    acquired: Histogram,
+    failed: Counter,
+    idle: Gauge,
+    used: Gauge,
+    max: Gauge,
+    waiting: Gauge,
+}
+
+impl Measures {
+    fn of(module: &'static str, pool: &'static str) -> Self {
+        let connections = |state: &'static str| gauge!("eshopz_db_pool_connections", "module" => module, "pool" => pool, "state" => state);
+        Self {
+            acquired: histogram!("eshopz_db_acquire_duration_seconds", "module" => module, "pool" => pool),
+            failed: counter!("eshopz_db_acquire_failures_total", "module" => module, "pool" => pool),
+            idle: connections("idle"),
+            used: connections("used"),
+            max: gauge!("eshopz_db_pool_connections_max", "module" => module, "pool" => pool),
+            waiting: gauge!("eshopz_db_pool_waiting", "module" => module, "pool" => pool),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -153,6 +179,16 @@ impl Pool {
     }
 
     async fn get(self: &Arc<Self>) -> Result<Conn, StoreError> {
+        let began = Instant::now();
+        let conn = self.lend().await;
+        self.measures.acquired.record(began.elapsed());
+        if conn.is_err() {
+            self.measures.failed.increment(1);
+        }
+        conn
+    }
+
+    async fn lend(self: &Arc<Self>) -> Result<Conn, StoreError> {
         let home = Home::here();
         let place = self.place(home.as_ref()).await?;
         let held = loop {
@@ -165,6 +201,7 @@ impl Pool {
                 Found::Room(room) => break Held { session: self.open(home.as_ref()).await?.into(), room },
             }
         };
+        held.session.is_lent();
         Ok(Conn { held: Some(held), pool: Arc::clone(self), place })
     }
 
@@ -185,14 +222,14 @@ impl Stock {
 impl Lane {
     /// A pool in the present runtime. No connection is opened yet.
     pub(super) fn new(
-        schema: &'static str,
+        module: &'static str,
         config: Option<Config>,
         role: Role,
         size: usize,
         patience: Duration,
     ) -> Self {
         let sessions = Sessions {
-            schema,
+            module,
             address: Address::new(config),
             runtime: Handle::current(),
             role,
@@ -205,6 +242,7 @@ impl Lane {
             places: Places::new(size, size.saturating_mul(QUEUE_PER_CONNECTION)),
             open: Arc::default(),
             stock: Mutex::default(),
+            measures: Measures::of(module, role.name()),
         };
         Self { pool: Arc::new(pool) }
     }
@@ -227,6 +265,16 @@ impl Lane {
     pub(super) fn status(&self) -> (usize, usize) {
         let idle = self.pool.stock().idle.len();
         (self.pool.open.load(Ordering::SeqCst), idle)
+    }
+
+    /// Sets the gauges of the pool.
+    pub(super) fn observe(&self) {
+        let Pool { measures, places, size, .. } = &*self.pool;
+        let (open, idle) = self.status();
+        measures.idle.set(meters::gauge(idle));
+        measures.used.set(meters::gauge(open.saturating_sub(idle)));
+        measures.max.set(meters::gauge(*size));
+        measures.waiting.set(meters::gauge(places.waiting()));
     }
 
     /// New connections lead to another place; idle ones that do not are closed. False when it is the same place.

@@ -21,13 +21,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(schema: &'static str, config: Option<Config>, max_connections: usize) -> Self {
-        let lane = Lane::new(schema, config, Role::Reader, max_connections, PATIENCE);
+    pub(super) fn new(module: &'static str, config: Option<Config>, max_connections: usize) -> Self {
+        let lane = Lane::new(module, config, Role::Reader, max_connections, PATIENCE);
         Self { lane, gate: Arc::default() }
     }
 
     /// A connection, unless there is no reader or it cannot be had quickly.
-    pub(super) async fn conn(&self, schema: &'static str) -> Option<Conn> {
+    pub(super) async fn conn(&self, module: &'static str) -> Option<Conn> {
         if !self.lane.address().is_known() || !self.gate.lets_through(Instant::now()) {
             return None;
         }
@@ -39,16 +39,23 @@ impl Reader {
         match outcome {
             Ok(conn) => {
                 if self.gate.open() {
-                    tracing::info!(module = schema, "the reader is back");
+                    tracing::info!(module, "the reader is back");
                 }
                 Some(conn)
             }
             Err(error) => {
                 if self.gate.close(Instant::now()) {
-                    tracing::warn!(module = schema, error, "the reader cannot be had; the writer answers for it");
+                    tracing::warn!(module, error, "the reader cannot be had; the writer answers for it");
                 }
                 None
             }
+        }
+    }
+
+    /// Sets the gauges of its pool, if there is one.
+    pub(super) fn observe(&self) {
+        if self.lane.address().is_known() {
+            self.lane.observe();
         }
     }
 

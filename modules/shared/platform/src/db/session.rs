@@ -2,6 +2,7 @@
 //!
 //! It remembers the generation of the address that it was opened with. After a change the older ones are not lent again.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls};
 
-use super::statements::Statements;
+use super::statements::{Loans, Statements};
 use crate::home::Home;
 
 /// A connection that nobody took for so long is asked whether it lives: the server may have vanished, or hang.
@@ -46,6 +47,13 @@ pub(super) enum Role {
 }
 
 impl Role {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Writer => "writer",
+            Self::Reader => "reader",
+        }
+    }
+
     const fn greeting(self) -> &'static str {
         match self {
             // The address may lead to the old writer for a while after a failover, and that serves reads by then:
@@ -107,7 +115,7 @@ impl Address {
 
 /// Opens connections, and closes those that lead elsewhere.
 pub(super) struct Sessions {
-    pub(super) schema: &'static str,
+    pub(super) module: &'static str,
     pub(super) address: Address,
     /// Drives what is opened outside a worker.
     pub(super) runtime: Handle,
@@ -124,6 +132,7 @@ pub(super) struct Session {
     pub(super) home: Option<Home>,
     /// When it was given back.
     pub(super) used: Instant,
+    loans: Loans,
 }
 
 impl Session {
@@ -132,6 +141,11 @@ impl Session {
         self.leads_there(sessions)
             && !self.conn.is_broken()
             && (self.used.elapsed() <= QUIET || answers(&mut self.conn).await)
+    }
+
+    /// Somebody has it from now on.
+    pub(super) fn is_lent(&self) {
+        self.loans.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether its address is still the right one.
@@ -148,7 +162,11 @@ impl Sessions {
             let config =
                 config.ok_or_else(|| ConnectionError::BadConnection("there is no such database".to_owned()))?;
             match self.open_by(config, home.map_or(&self.runtime, Home::runtime)).await {
-                Ok(conn) => return Ok(Session { conn, generation, home: home.cloned(), used: Instant::now() }),
+                Ok(mut conn) => {
+                    let loans = Loans::default();
+                    conn.set_instrumentation(Statements::of(self.module, &loans));
+                    return Ok(Session { conn, generation, home: home.cloned(), used: Instant::now(), loans });
+                }
                 // The address has changed in the meantime, and what it was is closed: no reason to fail.
                 Err(_) if generation != self.address.generation() => {}
                 Err(error) => return Err(error),
@@ -161,11 +179,7 @@ impl Sessions {
         let mut opening = JoinSet::new();
         opening.spawn_on(establish(config, self.role, Arc::clone(&self.refused)), runtime);
         match opening.join_next().await {
-            Some(Ok(Ok(mut conn))) => {
-                conn.set_instrumentation(Statements::of(self.schema));
-                Ok(conn)
-            }
-            Some(Ok(Err(error))) => Err(error),
+            Some(Ok(opened)) => opened,
             Some(Err(error)) => Err(bad_connection(&error)),
             None => Err(ConnectionError::BadConnection("nobody has opened it".to_owned())),
         }

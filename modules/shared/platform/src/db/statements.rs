@@ -1,28 +1,59 @@
-//! How many statements a module sends to the database, and how often it has something kept there: in all, and for each
-//! request.
+//! How many statements a module sends to the database, how long they take, and how often it has something kept there: in
+//! all, and for each request.
 
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use diesel::connection::{Instrumentation, InstrumentationEvent};
-use metrics::Counter;
+use metrics::{Counter, Histogram};
 
+use super::summary::summary;
 use crate::context;
 
-/// Counts what a connection sends, `BEGIN` and `COMMIT` included, and the commits that PostgreSQL has to write down.
+/// How often a connection was lent.
+pub(super) type Loans = Arc<AtomicU32>;
+
+/// Counts and times what a connection sends, `BEGIN` and `COMMIT` included, and counts the commits that PostgreSQL has to
+/// write down.
 pub(super) struct Statements {
+    module: &'static str,
     sent: Counter,
     commits: Counter,
     /// Whether the open transaction has written anything; `None` where each statement is one by itself.
     written: Option<bool>,
+    /// When those were sent that have no answer yet: PostgreSQL answers in the order in which it is asked.
+    begun: VecDeque<Instant>,
+    loans: Loans,
+    /// The loan in which they were sent: whoever is dropped while he waits takes back what he has borrowed, and the next one
+    /// knows nothing of it.
+    loan: u32,
 }
 
 impl Statements {
-    pub(super) fn of(schema: &'static str) -> Self {
+    pub(super) fn of(module: &'static str, loans: &Loans) -> Self {
         Self {
-            sent: metrics::counter!("eshopz_db_statements_total", "module" => schema),
-            commits: metrics::counter!("eshopz_db_commits_total", "module" => schema),
+            module,
+            sent: metrics::counter!("eshopz_db_statements_total", "module" => module),
+            commits: metrics::counter!("eshopz_db_commits_total", "module" => module),
             written: None,
+            begun: VecDeque::new(),
+            loans: Arc::clone(loans),
+            loan: 0,
         }
+    }
+
+    fn begun(&mut self) {
+        let loan = self.loans.load(Ordering::Relaxed);
+        if self.loan != loan {
+            self.loan = loan;
+            self.begun.clear();
+        }
+        self.begun.push_back(Instant::now());
     }
 
     /// A statement has come to its end; whether that was a commit.
@@ -47,13 +78,14 @@ impl Instrumentation for Statements {
         match event {
             InstrumentationEvent::StartQuery { .. } => {
                 self.sent.increment(1);
+                self.begun();
                 context::count_statement();
             }
             InstrumentationEvent::FinishQuery { query, error, .. } => {
-                let mut reader = Reader(None);
+                let mut reader = Reader { module: self.module, begun: self.begun.pop_front(), kind: None };
                 // It refuses nothing. Before a statement its text would be made for this; after it, it is there.
                 let _ = write!(reader, "{query}");
-                if self.ended(reader.0.unwrap_or(Kind::Read), error.is_some()) {
+                if self.ended(reader.kind.unwrap_or(Kind::Read), error.is_some()) {
                     self.commits.increment(1);
                     context::count_commit();
                 }
@@ -63,13 +95,50 @@ impl Instrumentation for Statements {
     }
 }
 
-/// Reads a text where it is, which is written to it in one piece.
-struct Reader(Option<Kind>);
+/// Reads a text where it is, which is written to it in one piece, and measures its statement.
+struct Reader {
+    module: &'static str,
+    begun: Option<Instant>,
+    kind: Option<Kind>,
+}
 
 impl fmt::Write for Reader {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.get_or_insert_with(|| Kind::of(text));
+        if self.kind.is_none() {
+            self.kind = Some(Known::of(self.module, text, |known| {
+                if let Some(begun) = self.begun {
+                    known.duration.record(begun.elapsed());
+                }
+                known.kind
+            }));
+        }
         Ok(())
+    }
+}
+
+/// What is known of a text.
+struct Known {
+    kind: Kind,
+    duration: Histogram,
+}
+
+thread_local! {
+    /// By module and the hash of a text, which is shorter than most texts.
+    static KNOWN: RefCell<HashMap<(&'static str, u64), Known>> = RefCell::default();
+}
+
+impl Known {
+    fn of<T>(module: &'static str, text: &str, read: impl FnOnce(&Self) -> T) -> T {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        KNOWN.with_borrow_mut(|known| {
+            let known = known.entry((module, hasher.finish())).or_insert_with(|| {
+                let labels = [("module", module.to_owned()), ("statement", summary(text))];
+                let duration = metrics::histogram!("eshopz_db_statement_duration_seconds", &labels);
+                Self { kind: Kind::of(text), duration }
+            });
+            read(known)
+        })
     }
 }
 
@@ -146,8 +215,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_for_somebody_before_is_not_measured() {
+        let loans = Loans::default();
+        let mut statements = Statements::of("order", &loans);
+        statements.begun();
+        statements.begun();
+        assert_eq!(statements.begun.len(), 2, "of one loan, both are answered");
+        // Whoever had it is dropped before he has an answer.
+        loans.fetch_add(1, Ordering::Relaxed);
+        statements.begun();
+        assert_eq!(statements.begun.len(), 1);
+    }
+
+    #[test]
     fn what_is_kept_is_a_commit() {
-        let mut statements = Statements::of("orders");
+        let mut statements = Statements::of("order", &Loans::default());
         let mut commits = |texts: &[&str]| texts.iter().filter(|text| statements.ended(Kind::of(text), false)).count();
         assert_eq!(commits(&["SELECT 1", "INSERT INTO a", "UPDATE a SET b"]), 2);
         assert_eq!(commits(&["BEGIN", "INSERT INTO a", "UPDATE a SET b", "COMMIT"]), 1);

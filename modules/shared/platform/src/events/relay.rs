@@ -78,7 +78,7 @@ impl Relay {
         loop {
             let turn = self.turn().await;
             if let Err(error) = &turn {
-                tracing::warn!(module = self.db.schema(), %error, "the relay cannot use its database; trying again");
+                tracing::warn!(module = self.db.module(), %error, "the relay cannot use its database; trying again");
             }
             let (works, next) = match turn {
                 Ok(()) => (true, self.next_turn()),
@@ -165,7 +165,7 @@ impl Relay {
         let new = rows::fan_out(conn, &self.subscriptions, &self.lanes, lease, batch).await?;
         let count = new.events.len();
         for event in new.events {
-            metrics::counter!("eshopz_events_published_total", "module" => self.db.schema(), "event" => event)
+            metrics::counter!("eshopz_events_published_total", "module" => self.db.module(), "event" => event)
                 .increment(1);
         }
         new.claims.into_iter().for_each(|claim| self.lanes.push(claim));
@@ -180,7 +180,7 @@ impl Relay {
         for claim in startable {
             self.running.spawn(deliver::attempt(
                 Arc::clone(&self.transport),
-                self.db.schema(),
+                self.db.module(),
                 claim,
                 self.config.handler_limit,
                 self.config.max_attempts,
@@ -227,7 +227,7 @@ impl Relay {
         self.measure_at = Instant::now() + MEASURE_EVERY;
         let lag = health::lag(&mut *self.db.conn().await?).await?;
         let gauge = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-        let module = self.db.schema();
+        let module = self.db.module();
         metrics::gauge!("eshopz_outbox_pending", "module" => module).set(gauge(lag.pending));
         metrics::gauge!("eshopz_outbox_dead", "module" => module).set(gauge(lag.dead));
         metrics::gauge!("eshopz_outbox_lag_seconds", "module" => module).set(lag.oldest_seconds);
@@ -239,11 +239,11 @@ impl Relay {
         let waiting = self.lanes.clear_waiting();
         self.ended.extend(waiting.into_iter().map(|claim| Ended { claim, outcome: Outcome::TooLate }));
         if timeout(self.config.drain, self.finish()).await.is_err() {
-            tracing::warn!(module = self.db.schema(), "deliveries cut short; they come again when their leases end");
+            tracing::warn!(module = self.db.module(), "deliveries cut short; they come again when their leases end");
         }
         // Without this note they are delivered once more when their leases end, which does no harm.
         if let Ok(Err(error)) = timeout(LAST_NOTE, self.settle()).await {
-            tracing::warn!(module = self.db.schema(), %error, "the last deliveries could not be noted");
+            tracing::warn!(module = self.db.module(), %error, "the last deliveries could not be noted");
         }
     }
 
@@ -259,7 +259,7 @@ impl Relay {
                 },
                 () = sleep_until(next) => {
                     if let Err(error) = self.keep_up().await {
-                        tracing::warn!(module = self.db.schema(), %error, "deliveries cannot be noted; trying again");
+                        tracing::warn!(module = self.db.module(), %error, "deliveries cannot be noted; trying again");
                         sleep(self.config.poll_interval).await;
                     }
                 }

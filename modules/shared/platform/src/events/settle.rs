@@ -72,7 +72,7 @@ impl Relay {
     fn report(&self, failure: &Failure) {
         let Failure { claim, error, retry_in, kind } = failure;
         let (event, event_id, listener) = (&claim.event.name, claim.event.id, &claim.listener);
-        let (module, attempt) = (self.db.schema(), claim.attempts);
+        let (module, attempt) = (self.db.module(), claim.attempts);
         if *kind == FailureKind::Postponed {
             self.count(claim, "postponed");
         } else if *kind == FailureKind::Away {
@@ -90,7 +90,7 @@ impl Relay {
 
     fn count(&self, claim: &Claim, outcome: &'static str) {
         metrics::counter!(
-            "eshopz_event_deliveries_total", "module" => self.db.schema(), "event" => claim.event.name.clone(),
+            "eshopz_event_deliveries_total", "module" => self.db.module(), "event" => claim.event.name.clone(),
             "listener" => claim.listener.clone(), "outcome" => outcome
         )
         .increment(1);

@@ -10,7 +10,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
-use metrics::Histogram;
+use metrics::{Counter, Histogram};
 use tracing::Instrument as _;
 use uuid::Builder;
 
@@ -108,6 +108,7 @@ thread_local! {
 
 /// What is measured of the requests of one route, method and status.
 struct Measures {
+    answered: Counter,
     duration: Histogram,
     statements: Histogram,
     commits: Histogram,
@@ -115,20 +116,27 @@ struct Measures {
 
 impl Measures {
     fn of(method: &'static str, route: &str, status: u16) -> Self {
-        let labels = [
-            ("module", module_of(route).to_owned()),
-            ("method", method.to_owned()),
-            ("route", route.to_owned()),
-            ("status", status.to_string()),
-        ];
+        let with = |name: &'static str, value: String| {
+            [
+                ("module", module_of(route).to_owned()),
+                ("method", method.to_owned()),
+                ("route", route.to_owned()),
+                (name, value),
+            ]
+        };
+        let labels = with("status", status.to_string());
+        // A histogram is many series, and how long an answer took does not depend on which of its class it is.
+        let by_class = with("status_class", format!("{}xx", status / 100));
         Self {
-            duration: metrics::histogram!("eshopz_http_request_duration_seconds", &labels),
+            answered: metrics::counter!("eshopz_http_responses_total", &labels),
+            duration: metrics::histogram!("eshopz_http_request_duration_seconds", &by_class),
             statements: metrics::histogram!("eshopz_http_db_statements", &labels),
             commits: metrics::histogram!("eshopz_http_db_commits", &labels),
         }
     }
 
     fn record(&self, elapsed: f64, asked: Asked) {
+        self.answered.increment(1);
         self.duration.record(elapsed);
         self.statements.record(f64::from(asked.statements));
         self.commits.record(f64::from(asked.commits));

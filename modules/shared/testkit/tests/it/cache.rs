@@ -16,7 +16,7 @@ mod servers;
 const LONG: Duration = Duration::from_secs(60);
 
 fn config(memory_life: Duration, redis_life: Duration) -> CopiesConfig {
-    CopiesConfig { capacity: 1_000, memory_life, redis_life }
+    CopiesConfig { module: "test", capacity: 1_000, memory_life, redis_life }
 }
 
 /// A cache as a process of its own has it.
@@ -252,8 +252,9 @@ async fn hits_and_misses_are_counted() {
     for (level, outcome, count) in
         [("memory", "hit", 2), ("memory", "miss", 3), ("redis", "hit", 1), ("redis", "miss", 1), ("redis", "away", 1)]
     {
-        let line =
-            format!("eshopz_cache_requests_total{{cache=\"test\",level=\"{level}\",outcome=\"{outcome}\"}} {count}");
+        let line = format!(
+            "eshopz_cache_requests_total{{module=\"test\",cache=\"test\",level=\"{level}\",outcome=\"{outcome}\"}} {count}"
+        );
         assert!(text.contains(&line), "{line} in:\n{text}");
     }
     assert!(text.contains("eshopz_redis_up 0"), "{text}");

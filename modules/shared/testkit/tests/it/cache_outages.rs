@@ -15,7 +15,11 @@ const CLIENTS: usize = 16;
 
 /// Only Redis keeps anything.
 fn copies(redis: Redis) -> Copies<u64> {
-    Copies::new("outage", redis, CopiesConfig { capacity: 1_000, memory_life: Duration::ZERO, redis_life: LIFE })
+    Copies::new(
+        "outage",
+        redis,
+        CopiesConfig { module: "test", capacity: 1_000, memory_life: Duration::ZERO, redis_life: LIFE },
+    )
 }
 
 /// Clients that read all the time.

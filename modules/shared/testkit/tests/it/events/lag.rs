@@ -97,7 +97,7 @@ async fn the_lag_is_a_metric() {
     until("it is delivered", async || widgets.published().await == 1).await;
     relay.stop().await;
     let (text, lag) = (seen.render(), "eshopz_events_lag_seconds");
-    let labels = "{module=\"widgets\",listener=\"test.take\"}";
+    let labels = "{module=\"widget\",listener=\"test.take\"}";
     assert!(text.contains(&format!("{lag}_count{labels} 1")), "{text}");
     let sum = text.lines().find_map(|line| line.strip_prefix(&format!("{lag}_sum{labels} "))).unwrap();
     assert!((0.0..30.0).contains(&sum.parse::<f64>().unwrap()), "{sum}");
