@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{admin, audit, catalog, events, keys, migrate, openapi, payments, seed, serve, verify};
 use crate::config::{AccountArgs, DatabaseArgs, LimitArgs, MailArgs, Post, RuntimeArgs, ServeArgs, ShopArgs};
 use crate::secrets::{self, Fetched};
+use crate::telemetry::{LogFilter, Output};
 use crate::{config, meters, modules, telemetry};
 
 /// An e-commerce platform of five modules in one binary.
@@ -123,12 +124,13 @@ pub fn wrong_call<T>(result: anyhow::Result<T>) -> anyhow::Result<T> {
 
 /// Runs a command on a runtime of its own and gives the exit code.
 pub fn run(cli: Cli) -> ExitCode {
-    telemetry::log_to_stderr();
+    let output = if matches!(cli.command, Command::Serve(_)) { Output::Standard } else { Output::Error };
+    let log = telemetry::log(output);
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(dispatch(cli)));
+        .and_then(|runtime| runtime.block_on(dispatch(cli, log)));
     match outcome {
         Ok(code) => code,
         Err(error) => {
@@ -138,14 +140,14 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+async fn dispatch(cli: Cli, log: LogFilter) -> anyhow::Result<ExitCode> {
     let settings = match &cli.command {
         // They need no secret, and no AWS.
         Command::Modules { .. } | Command::Metrics | Command::Openapi(_) => cli.settings,
         _ => secrets::filled(cli.settings).await?,
     };
     match cli.command {
-        Command::Serve(args) => serve::run(*args, settings).await?,
+        Command::Serve(args) => serve::run(*args, settings, log).await?,
         Command::Modules { graph } => say!("{}", modules::describe(graph)),
         Command::Migrate(args) => migrate::run(args, &settings).await?,
         Command::Metrics => say!("{}", meters::document().trim_end()),

@@ -1,7 +1,7 @@
 //! Metrics of the process: what records them, what is read of them, and the list of all that there are.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,6 +120,12 @@ pub struct Meters {
     recorded: PrometheusHandle,
     observers: Observers,
     process: Arc<Collector>,
+}
+
+impl fmt::Debug for Meters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meters").finish_non_exhaustive()
+    }
 }
 
 impl Meters {

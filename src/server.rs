@@ -27,6 +27,7 @@ use crate::edge::{self, Edge, KnownPaths, Origins};
 use crate::meters::Meters;
 use crate::modules::Module;
 use crate::openapi;
+use crate::telemetry::LogFilter;
 
 /// Whether the process wants traffic.
 #[derive(Clone, Debug, Default)]
@@ -115,16 +116,22 @@ pub fn public(
     Ok(server.run())
 }
 
-/// Starts the management listener: health, metrics, info.
+/// What the management listener tells of.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub readiness: Readiness,
+    pub meters: Meters,
+    pub log: LogFilter,
+}
+
+/// The longest filter of the log, in bytes.
+const LONGEST_FILTER: usize = 4 * 1024;
+
+/// Starts the management listener: health, metrics, info, and what is logged.
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub fn management(
-    address: SocketAddr,
-    modules: &[Module],
-    readiness: Readiness,
-    meters: Meters,
-) -> anyhow::Result<Server> {
+pub fn management(address: SocketAddr, modules: &[Module], told: Told) -> anyhow::Result<Server> {
     let info = json!({
         "name": "eshopz",
         "version": env!("CARGO_PKG_VERSION"),
@@ -132,12 +139,19 @@ pub fn management(
         "modules": modules.iter().map(|module| module.name()).collect::<Vec<_>>(),
     });
     let server = HttpServer::new(move || {
-        let (readiness, meters, info) = (readiness.clone(), meters.clone(), info.clone());
+        let (Told { readiness, meters, log }, info) = (told.clone(), info.clone());
         App::new()
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
             .route("/health/live", web::get().to(|| async { HttpResponse::Ok().json(json!({ "status": "live" })) }))
             .route("/health/ready", web::get().to(move || answer_ready(readiness.get())))
             .route("/metrics", web::get().to(move || render(meters.read())))
+            .service(
+                web::resource("/log")
+                    .app_data(web::PayloadConfig::new(LONGEST_FILTER))
+                    .app_data(web::Data::new(log))
+                    .route(web::get().to(tell_log))
+                    .route(web::put().to(set_log)),
+            )
             .route("/info", web::get().to(move || std::future::ready(HttpResponse::Ok().json(&info))))
     })
     .workers(1)
@@ -154,6 +168,24 @@ async fn answer_ready(ready: bool) -> HttpResponse {
         HttpResponse::ServiceUnavailable()
             .insert_header((header::RETRY_AFTER, "1"))
             .json(json!({ "status": "not ready" }))
+    }
+}
+
+async fn tell_log(log: web::Data<LogFilter>) -> String {
+    log.get() + "\n"
+}
+
+async fn set_log(log: web::Data<LogFilter>, text: String) -> HttpResponse {
+    let text = text.trim();
+    match log.set(text) {
+        Ok(()) => {
+            tracing::warn!(filter = text, "what is logged was changed");
+            HttpResponse::NoContent().finish()
+        }
+        Err(error) => {
+            let advice = "send a level or a filter such as `info,eshopz_order=debug`, as RUST_LOG has it";
+            HttpResponse::BadRequest().body(format!("{error}; {advice}\n"))
+        }
     }
 }
 

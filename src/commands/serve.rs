@@ -23,7 +23,8 @@ use crate::events::Carriers;
 use crate::meters::Meters;
 use crate::modules::Module;
 use crate::neighbours::Neighbours;
-use crate::server::{self, PublicListener, Readiness};
+use crate::server::{self, PublicListener, Readiness, Told};
+use crate::telemetry::LogFilter;
 use crate::{meters, secrets, wire};
 
 mod stopping;
@@ -50,7 +51,7 @@ struct Plan {
 ///
 /// # Errors
 /// When anything that is needed is missing; nothing is left running then.
-pub async fn run(args: ServeArgs, settings: Settings) -> anyhow::Result<()> {
+pub async fn run(args: ServeArgs, settings: Settings, log: LogFilter) -> anyhow::Result<()> {
     let certificates = wrong_call(args.edge.certificates())?;
     let plan = wrong_call(plan(args, settings, certificates.as_ref()))?;
     // Before anything is started, so that whatever was started is also stopped.
@@ -60,7 +61,7 @@ pub async fn run(args: ServeArgs, settings: Settings) -> anyhow::Result<()> {
         () = signals.wait() => return Ok(()),
     };
     let following = certificates.map(|certificates| tokio::spawn(certificates.follow()));
-    let outcome = serve(&plan, &database, &mut signals).await;
+    let outcome = serve(&plan, &database, log, &mut signals).await;
     if let Some(following) = following {
         following.abort();
     }
@@ -96,11 +97,12 @@ fn plan(args: ServeArgs, settings: Settings, certificates: Option<&Certificates>
     Ok(Plan { args, settings, selected, addresses, neighbours, tls, started })
 }
 
-async fn serve(plan: &Plan, database: &Database, signals: &mut StopSignals) -> anyhow::Result<()> {
+async fn serve(plan: &Plan, database: &Database, log: LogFilter, signals: &mut StopSignals) -> anyhow::Result<()> {
     let meters = meters::record(&plan.selected)?;
     let upkeep = tokio::spawn(meters.clone().keep_up());
     let readiness = Readiness::default();
-    let management = server::management(plan.addresses.management, &plan.selected, readiness.clone(), meters.clone())?;
+    let told = Told { readiness: readiness.clone(), meters: meters.clone(), log };
+    let management = server::management(plan.addresses.management, &plan.selected, told)?;
     let management_handle = management.handle();
     let mut management = tokio::spawn(management);
     let started = tokio::select! {

@@ -17,6 +17,7 @@ mod cors;
 mod edge;
 mod journey;
 mod lifecycle;
+mod logs;
 pub mod payments;
 mod process;
 mod races;

@@ -65,6 +65,11 @@ impl Server {
         self.process.said()
     }
 
+    /// All that it said.
+    pub fn said_in_all(&self) -> String {
+        self.process.said_in_all()
+    }
+
     /// Sends SIGTERM and waits for the end; gives the exit code.
     pub async fn terminate(&mut self) -> i32 {
         self.process.terminate().await

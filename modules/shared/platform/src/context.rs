@@ -39,6 +39,7 @@ pub struct Noted {
     pub asked: Asked,
     /// Of each limit that was asked, in the order in which they first were.
     pub standings: Vec<Standing>,
+    pub actor: Option<Actor>,
 }
 
 /// What a request has asked of the database.
@@ -74,7 +75,7 @@ impl RequestContext {
         let of = |count: &AtomicU32| count.load(Ordering::Relaxed);
         let asked = Asked { statements: of(&notes.statements), commits: of(&notes.commits) };
         let standings = std::mem::take(&mut *notes.standings.lock().unwrap_or_else(PoisonError::into_inner));
-        (output, Noted { asked, standings })
+        (output, Noted { asked, standings, actor: notes.actor.get().copied() })
     }
 }
 
@@ -140,6 +141,12 @@ pub async fn command<F: Future>(future: F) -> F::Output {
 #[must_use]
 pub fn current_traceparent() -> Option<String> {
     CONTEXT.try_with(|context| context.traceparent.clone()).ok().flatten()
+}
+
+/// The id of the current trace, by which its log lines are found in every process; empty outside one.
+#[must_use]
+pub fn trace_id() -> String {
+    current_traceparent().and_then(|parent| parent.split('-').nth(1).map(str::to_owned)).unwrap_or_default()
 }
 
 /// The current deadline, if there is one.

@@ -35,6 +35,12 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// What a log may tell: an account's id, and nothing of a person.
+    #[must_use]
+    pub fn id(self) -> Option<String> {
+        (self != Self::Nobody).then(|| self.name())
+    }
+
     fn name(self) -> String {
         match self {
             Self::Account(id, _) => id.to_string(),

@@ -56,8 +56,16 @@ pub async fn request_context(
     standing::tell(response.headers_mut(), &noted.standings);
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let answered = Answered { status: response.status().as_u16(), started, asked: noted.asked, client };
-    record(&span, &method, &route, &answered);
+    let answered = Answered { status: response.status().as_u16(), started, asked: noted.asked };
+    span.in_scope(|| {
+        let Asked { statements, commits } = noted.asked;
+        tracing::info!(
+            %route, module = module_of(&route), request_id, trace_id = trace_id(&traceparent),
+            actor_id = noted.actor.and_then(|actor| actor.id()), status = answered.status, %client, statements, commits,
+            millis = started.elapsed().as_secs_f64() * 1_000.0, "answered"
+        );
+    });
+    record(&method, &route, &answered);
     Ok(response)
 }
 
@@ -77,16 +85,11 @@ struct Answered {
     started: Instant,
     /// Of the database.
     asked: Asked,
-    client: ClientAddress,
 }
 
-fn record(span: &tracing::Span, method: &Method, route: &str, answered: &Answered) {
-    let Answered { status, started, asked, client } = *answered;
-    let Asked { statements, commits } = asked;
+fn record(method: &Method, route: &str, answered: &Answered) {
+    let Answered { status, started, asked } = *answered;
     let elapsed = started.elapsed().as_secs_f64();
-    span.in_scope(
-        || tracing::info!(%route, status, %client, statements, commits, millis = elapsed * 1_000.0, "answered"),
-    );
     let method = known_method(method);
     MEASURES.with_borrow_mut(|of_route| {
         if let Some(known) = of_route.get(route).and_then(|measures| measures.get(&(method, status))) {
