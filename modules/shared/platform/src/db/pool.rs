@@ -201,7 +201,7 @@ impl Pool {
                 Found::Room(room) => break Held { session: self.open(home.as_ref()).await?.into(), room },
             }
         };
-        held.session.is_lent();
+        held.session.note_loan();
         Ok(Conn { held: Some(held), pool: Arc::clone(self), place })
     }
 

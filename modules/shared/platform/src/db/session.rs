@@ -144,7 +144,7 @@ impl Session {
     }
 
     /// Somebody has it from now on.
-    pub(super) fn is_lent(&self) {
+    pub(super) fn note_loan(&self) {
         self.loans.fetch_add(1, Ordering::Relaxed);
     }
 

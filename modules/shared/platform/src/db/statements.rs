@@ -116,6 +116,9 @@ impl fmt::Write for Reader {
     }
 }
 
+/// So many texts are known at most, in each thread: an `INSERT` of many rows has another for each number of them.
+const TEXTS: usize = 10_000;
+
 /// What is known of a text.
 struct Known {
     kind: Kind,
@@ -132,6 +135,9 @@ impl Known {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
         KNOWN.with_borrow_mut(|known| {
+            if known.len() >= TEXTS {
+                known.clear();
+            }
             let known = known.entry((module, hasher.finish())).or_insert_with(|| {
                 let labels = [("module", module.to_owned()), ("statement", summary(text))];
                 let duration = metrics::histogram!("eshopz_db_statement_duration_seconds", &labels);
