@@ -72,7 +72,7 @@ impl Shop {
             self.edit(CHANGE, Method::PATCH, cart, &path, Some(body), &[200, 409]).await?
         };
         match answer.reply.status {
-            // Gone by the request before, whose answer was lost.
+            // Gone by a request before, whose answer was lost.
             404 if answer.before > 0 => {
                 cart.lines.remove(&variant);
                 self.read_cart(cart).await

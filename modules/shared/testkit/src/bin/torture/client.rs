@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use eshopz_testkit::load::{Call, Http, Reply};
+use reqwest::Method;
 use tokio::time::{sleep, timeout};
 
 use crate::faults::Weather;
@@ -71,7 +72,7 @@ impl Client {
                 Some(reply) if reply.status == 408 && self.weather.was_foul_since(asked) => PAUSE,
                 Some(reply) => match later(&reply) {
                     Some(pause) => pause,
-                    None => return self.judge(call, reply, before),
+                    None => return self.judge(call, reply, before + u32::from(self.may_be_twice(call, asked))),
                 },
             };
             if began.elapsed() > PATIENCE {
@@ -82,6 +83,12 @@ impl Client {
             before += 1;
             sleep(pause).await;
         }
+    }
+
+    /// Whether the proxy may have sent it to a second process after the first was gone, as it may what can be repeated
+    /// (RFC 9110, 9.2.2).
+    fn may_be_twice(&self, call: &Call<'_>, asked: Instant) -> bool {
+        matches!(call.method, Method::DELETE | Method::PUT) && self.weather.was_foul_since(asked)
     }
 
     /// Sends it and does not wait for the answer longer than this.
