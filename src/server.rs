@@ -84,6 +84,7 @@ pub fn public(
     let docs = Docs::new();
     let connections = Connections::new();
     let handshakes = connections.handshakes(listener.workers);
+    let per_worker = connections.per_worker(listener.workers);
     let server = HttpServer::new(move || {
         // Here, in the worker's thread.
         home::settle();
@@ -105,6 +106,7 @@ pub fn public(
     })
     .on_connect(connections.on_connect())
     .workers(listener.workers)
+    .max_connections(per_worker)
     .shutdown_timeout(listener.grace.as_secs())
     .disable_signals();
     let bound = match listener.tls {

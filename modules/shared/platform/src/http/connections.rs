@@ -19,6 +19,7 @@ use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use actix_web::rt::net;
 use actix_web::{HttpRequest, http::Version};
+use rustix::io::ioctl_fionread;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use served::note_requests;
@@ -45,6 +46,12 @@ const MOST_AT_ONCE: usize = 250;
 
 /// With so many under way, refusals that nobody reads among them, a connection is shut.
 const FAR_TOO_MANY: usize = 1_000;
+
+/// Connections that are asked, when one has to make room, whether something of theirs waits to be read.
+const MOST_LOOKED_AT: usize = 64;
+
+/// Connections of a worker that are shut and not gone yet while others are taken in.
+const MOST_LEAVING: usize = 8;
 
 /// File descriptors for all else: databases, neighbours, files, the other listeners.
 const RESERVED: u64 = 512;
@@ -133,6 +140,14 @@ impl Connections {
         (self.0.at_most / 2 / workers.max(1)).max(16)
     }
 
+    /// Connections that each of so many workers may hold, those in their handshake and those shut but not gone yet
+    /// among them. With so many, the listener waits before it takes another from the system's queue, so that a
+    /// worker that is behind never costs the process its last file descriptor.
+    #[must_use]
+    pub fn per_worker(&self, workers: usize) -> usize {
+        self.0.at_most.div_ceil(workers.max(1)) + self.handshakes(workers) + MOST_LEAVING
+    }
+
     fn enter(&self, socket: TcpStream) -> Arc<Presence> {
         let state = Arc::new(State::new());
         let connection = Connection { socket, state: Arc::clone(&state) };
@@ -176,9 +191,18 @@ impl Default for Connections {
 
 impl Open {
     /// Shuts the one that has been silent for longest. Its end is noticed, and its place free, a moment later.
+    ///
+    /// Whoever has sent something that no worker has come to read yet is not silent; only if nobody else is found
+    /// does the oldest go all the same.
     fn make_room(&mut self) {
-        let silent = self.by_id.values().filter_map(|one| Some((one.state.silent_since.get()?, one)));
-        if let Some((_, oldest)) = silent.min_by_key(|(since, _)| *since) {
+        let mut silent: Vec<_> =
+            self.by_id.values().filter_map(|one| Some((one.state.silent_since.get()?, one))).collect();
+        if silent.len() > MOST_LOOKED_AT {
+            silent.select_nth_unstable_by_key(MOST_LOOKED_AT, |(since, _)| *since);
+            silent.truncate(MOST_LOOKED_AT);
+        }
+        silent.sort_unstable_by_key(|(since, _)| *since);
+        if let Some((_, oldest)) = silent.iter().find(|(_, one)| !one.has_sent()).or(silent.first()) {
             oldest.shut("there are too many");
             // So that the next one who comes finds another.
             oldest.state.silent_since.set(None);
@@ -187,6 +211,11 @@ impl Open {
 }
 
 impl Connection {
+    /// Whether something of it waits to be read.
+    fn has_sent(&self) -> bool {
+        ioctl_fionread(&self.socket).is_ok_and(|bytes| bytes > 0)
+    }
+
     fn shut(&self, reason: &'static str) {
         metrics::counter!("eshopz_http_shut_total", "reason" => reason).increment(1);
         // It may be gone by itself.
@@ -298,7 +327,7 @@ impl Moment {
 mod tests {
     use super::served::Served;
     use super::*;
-    use std::io::{ErrorKind, Read as _};
+    use std::io::{ErrorKind, Read as _, Write as _};
     use std::net::TcpListener;
 
     /// Both ends of a connection.
@@ -339,6 +368,22 @@ mod tests {
         let present: Vec<_> = sockets.into_iter().map(|socket| all.enter(socket)).collect();
         let open: Vec<bool> = clients.iter_mut().map(is_open).collect();
         assert_eq!(open, [false, false, true, true]);
+        drop(present);
+    }
+
+    #[test]
+    fn who_waits_to_be_read_makes_no_room_unless_all_do() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let all = Connections::with_room(2);
+        let (mut clients, sockets): (Vec<_>, Vec<_>) = (0..4).map(|_| pair(&listener)).unzip();
+        for unread in [0, 2] {
+            clients[unread].write_all(b"GET").unwrap();
+        }
+        let mut sockets = sockets.into_iter();
+        let mut present: Vec<_> = sockets.by_ref().take(3).map(|socket| all.enter(socket)).collect();
+        assert_eq!(clients.iter_mut().map(is_open).collect::<Vec<_>>(), [true, false, true, true]);
+        present.extend(sockets.map(|socket| all.enter(socket)));
+        assert_eq!(clients.iter_mut().map(is_open).collect::<Vec<_>>(), [false, false, true, true]);
         drop(present);
     }
 }
