@@ -3,6 +3,8 @@
 
 # Debian packages that are missing.
 missing=()
+# Services that come with them and are to be no more than programs.
+unwanted=()
 
 have() {
     command -v "$1" >/dev/null 2>&1
@@ -39,6 +41,14 @@ need_postgres() {
     missing+=(postgresql)
 }
 
+# Prometheus with promtool. Debian's package starts one for the whole machine, which is not what is asked for; one that
+# somebody has installed himself is left alone.
+need_prometheus() {
+    have prometheus && have promtool && return
+    missing+=(prometheus)
+    unwanted+=(prometheus)
+}
+
 # The toolchain for what only Python has: tests/partners/requirements.txt says what.
 need_partners() {
     need python3 python3
@@ -70,5 +80,13 @@ install_missing() {
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
-    missing=()
+    local service
+    for service in "${unwanted[@]}"; do
+        if [[ -d /run/systemd/system ]]; then
+            "${as_root[@]}" systemctl --quiet disable --now "$service"
+        elif have service; then
+            "${as_root[@]}" service "$service" stop >/dev/null || true
+        fi
+    done
+    missing=() unwanted=()
 }
