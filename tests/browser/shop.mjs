@@ -59,14 +59,15 @@ export function ended(child) {
 }
 
 export class Shop {
-  /** Starts a shop with a demo catalogue. */
-  static async start(port, products = 60) {
+  /** Starts a shop with a demo catalogue, and maybe with settings or as another program than the debug binary. */
+  static async start(port, { products = 60, settings = {}, program = eshopz } = {}) {
     const shop = new Shop();
+    shop.program = program;
     shop.folder = temporaryFolder();
-    shop.environment = cleanEnvironment({ ESHOPZ_DATA_DIR: join(shop.folder, 'data') });
+    shop.environment = cleanEnvironment({ ESHOPZ_DATA_DIR: join(shop.folder, 'data'), ...settings });
     shop.base = `http://127.0.0.1:${port}`;
     shop.log = '';
-    shop.child = spawn(eshopz, ['serve', '--listen', `127.0.0.1:${port}`], {
+    shop.child = spawn(program, ['serve', '--listen', `127.0.0.1:${port}`], {
       env: shop.environment, stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [shop.child.stdout, shop.child.stderr]) {
@@ -92,7 +93,12 @@ export class Shop {
 
   /** A command beside the running shop. */
   run(...words) {
-    const done = spawnSync(eshopz, words, { env: this.environment, encoding: 'utf8' });
+    return this.tell('', ...words);
+  }
+
+  /** A command that reads this from its standard input. */
+  tell(input, ...words) {
+    const done = spawnSync(this.program, words, { env: this.environment, encoding: 'utf8', input });
     if (done.status !== 0) throw new Error(`eshopz ${words.join(' ')}: ${done.stderr}`);
     return done.stdout;
   }
