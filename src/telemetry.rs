@@ -63,6 +63,10 @@ impl LogFilter {
     /// # Errors
     /// When it cannot be read; with what is wrong with it.
     pub fn set(&self, text: &str) -> Result<(), String> {
+        // Both are filters by which nothing but errors is logged, and neither is what was meant.
+        if text.is_empty() || text.contains(char::is_control) {
+            return Err("an empty filter, or one with line feeds in it".to_owned());
+        }
         let filter = EnvFilter::builder().parse(text).map_err(|error| error.to_string())?;
         let handle = self.0.as_ref().ok_or("logging was set up by somebody else")?;
         handle.reload(filter).map_err(|error| error.to_string())

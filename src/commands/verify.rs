@@ -2,6 +2,7 @@
 //! looks again.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ pub struct VerifyArgs {
     /// Print the report as JSON.
     #[arg(long, env = "ESHOPZ_JSON")]
     json: bool,
+    /// Print the number of findings of each rule as a metric, `eshopz_verify_problems`, for Prometheus' Pushgateway.
+    #[arg(long, env = "ESHOPZ_METRICS", conflicts_with = "json")]
+    metrics: bool,
     /// Mend what can safely be mended, then look again. Without it, what would be done is only told.
     #[arg(long, env = "ESHOPZ_REPAIR")]
     repair: bool,
@@ -81,6 +85,8 @@ pub async fn run(args: VerifyArgs, settings: &Settings) -> anyhow::Result<ExitCo
     let outcome = outcome?;
     if args.json {
         print_json(&outcome)?;
+    } else if args.metrics {
+        say!("{}", metrics(&outcome.report));
     } else {
         print_text(&outcome);
     }
@@ -139,6 +145,22 @@ fn print_json(outcome: &Outcome) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// In Prometheus' text format; 0 of a rule that holds, so that a finding which is gone is seen to be gone.
+fn metrics(report: &Report) -> String {
+    let mut text = "# HELP eshopz_verify_problems What `eshopz verify` found that breaks a rule.\n\
+                    # TYPE eshopz_verify_problems gauge"
+        .to_owned();
+    for (module, rule, _) in &report.checked {
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            "\neshopz_verify_problems{{module=\"{module}\",rule=\"{rule}\"}} {}",
+            report.wrong(module, rule)
+        );
+    }
+    text
+}
+
 fn print_text(outcome: &Outcome) {
     let Outcome { report, repairs, .. } = outcome;
     for Repair { finding: Finding { module, check, subject, .. }, repair, failed } in repairs {
@@ -148,7 +170,7 @@ fn print_text(outcome: &Outcome) {
         }
     }
     for (module, check, rows) in &report.checked {
-        let wrong = report.findings.iter().filter(|f| f.module == *module && f.check == *check).count();
+        let wrong = report.wrong(module, check);
         let verdict = if wrong == 0 { "ok".to_owned() } else { format!("{wrong} WRONG") };
         say!("{module:<8} {check:<28} {rows:>9} rows  {verdict}");
     }

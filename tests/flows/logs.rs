@@ -34,6 +34,9 @@ async fn a_line_says_whose_it_is_once_it_is_asked_for() {
     let (status, told) = filter(&shop, "eshopz_user=loud").await;
     assert_eq!(status, 400);
     assert!(told.contains("error parsing level filter") && told.contains("as RUST_LOG has it"), "{told}");
+    for nothing in ["", " \n", "info\neshopz_order=debug"] {
+        assert_eq!(filter(&shop, nothing).await.0, 400, "{nothing:?}");
+    }
     assert_eq!(filter(&shop, &"x".repeat(5_000)).await.0, 413);
     assert_eq!(filter(&shop, " info\n").await, (204, String::new()));
     let now = reqwest::get(format!("{}/log", shop.management)).await.unwrap().text().await.unwrap();

@@ -1,8 +1,10 @@
 //! `eshopz verify` finds a planted error of each kind.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use crate::support::{Server, address};
+use crate::support::{Server, address, run};
 
 /// The check that must notice, and the statements that plant the error.
 const PLANTS: [(&str, &str); 12] = [
@@ -135,4 +137,27 @@ async fn an_order_that_costs_nothing_balances() {
     let order = shop.send("POST", "/api/v1/orders", &headers, Some(order)).await.expect(201);
     assert_eq!(order["status"], "paid");
     assert_eq!(shop.verify(), Vec::<Value>::new());
+
+    let well = problems(&shop);
+    assert!(well.len() > 20 && well.values().all(|count| *count == 0), "{well:?}");
+    let owner = shop.db.owner().await;
+    owner.execute("UPDATE products.stock_levels SET on_hand = on_hand + 1", &[]).await.unwrap();
+    let mut expected = well;
+    *expected.get_mut("module=\"product\",rule=\"stock_ledger\"").unwrap() = 1;
+    assert_eq!(problems(&shop), expected);
+}
+
+/// What `--metrics` says, by labels.
+fn problems(shop: &Server) -> BTreeMap<String, u64> {
+    let output = run(&shop.db.url, &["verify", "--metrics"], "");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines = said.lines().filter(|line| !line.starts_with('#'));
+    let counts: BTreeMap<String, u64> = lines
+        .map(|line| {
+            let (labels, count) = line.strip_prefix("eshopz_verify_problems{").unwrap().split_once("} ").unwrap();
+            (labels.to_owned(), count.parse().unwrap())
+        })
+        .collect();
+    assert_eq!(output.status.success(), counts.values().all(|count| *count == 0));
+    counts
 }

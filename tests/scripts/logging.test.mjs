@@ -10,6 +10,7 @@ import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 
 import { cleanEnvironment, ended, root, temporaryFolder } from '../browser/shop.mjs';
+import { kubectl, withKubectl } from './kubectl.mjs';
 
 const folder = join(root, 'kustomize/monitoring/logging');
 const read = (path) => readFileSync(join(folder, path), 'utf8');
@@ -323,16 +324,14 @@ test('every file is deployed', () => {
   }
 });
 
-test('kustomize takes all of it', (t) => {
-  if (spawnSync('kubectl', ['version', '--client']).status !== 0) return t.skip('there is no kubectl');
+test('kustomize takes all of it', withKubectl, () => {
   for (const path of ['.', 'small']) {
-    const done = spawnSync('kubectl', ['kustomize', join(folder, path)], { encoding: 'utf8' });
+    const done = kubectl(['kustomize', join(folder, path)]);
     assert.equal(done.status, 0, done.stderr);
     assert.equal(done.stderr, '');
     for (const [, image] of done.stdout.matchAll(/^ +image: (.*)$/gm)) assert.match(image, /:v?\d+\.\d+\.\d+[\w.-]*$/, 'a version that can change');
     assert.equal(done.stdout.match(/^kind: /gm).length, done.stdout.match(/^metadata:(?:\n {2}.*)*?\n {2}namespace: (?:monitoring|eshopz)$/gm).length);
   }
-  return undefined;
 });
 
 test('versions are fixed, and Kibana is no newer than Elasticsearch', () => {

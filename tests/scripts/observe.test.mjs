@@ -20,7 +20,7 @@ const running = new Set();
 before(async () => {
   const port = await freePort();
   management = `127.0.0.1:${port + 6000}`;
-  shop = await Shop.start(port, 5);
+  shop = await Shop.start(port, { products: 5 });
 });
 
 after(async () => {

@@ -115,7 +115,7 @@ pub(crate) async fn verify(service: &PaymentService) -> Result<Report, Fault> {
     match service.gateway().audit().await {
         Ok(drift) => report.merge(drift),
         Err(GatewayError::Rejected { code, message }) => {
-            tracing::warn!(code, message, "the gateway does not let us look into its books");
+            tracing::warn!(code, detail = message, "the gateway does not let us look into its books");
         }
         Err(error) => return Err(Fault::unavailable("The gateway's books cannot be read.", 5).caused_by(error)),
     }

@@ -54,7 +54,7 @@ impl PaymentService {
             }
             Err(GatewayError::UnknownMethod) => return self.forget_attempt(payment.id, attempt.id).await,
             Err(GatewayError::Rejected { code, message }) => {
-                tracing::error!(payment = %payment.id, code, message, "the gateway refused a charge");
+                tracing::error!(payment = %payment.id, code, detail = message, "the gateway refused a charge");
                 Outcome::Failed(Failure::of("processing_error"))
             }
         };

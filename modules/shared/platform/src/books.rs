@@ -60,6 +60,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// How many findings of a rule there are, of which no more than the first ten thousand are looked for.
+    #[must_use]
+    pub fn wrong(&self, module: &str, check: &str) -> usize {
+        self.findings.iter().filter(|finding| finding.module == module && finding.check == check).count()
+    }
+
     /// Checks one rule: `table` is what it goes over, and each row of the query `broken`, of a `subject` and
     /// a `detail`, is a finding.
     ///
