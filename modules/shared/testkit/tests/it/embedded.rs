@@ -138,7 +138,7 @@ async fn an_orphan_is_taken_over() {
     leave(heir, &folder, Embedded::stop).await;
     assert!(connect(&server).await.is_err());
     drop(server);
-    assert!(start(&folder).await.stop_and_remove().await.unwrap());
+    leave(start(&folder).await, &folder, Embedded::stop_and_remove).await;
 }
 
 #[tokio::test]
