@@ -145,20 +145,22 @@ impl Frugal {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn those_who_say_nothing_make_room() {
+/// Four hundred that begin like this and then say no more, and somebody who means it.
+async fn make_room(beginning: &[u8]) {
     let _slot = slot().await;
     let frugal = Frugal::start(300).await;
     let (shop, port) = (&frugal.shop, frugal.process.port);
     let crowd = async {
         let mut idle = Vec::new();
         for _ in 0..400 {
-            idle.push(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            stream.write_all(beginning).await.unwrap();
+            idle.push(stream);
             // There is room for some sixty: whoever means to ask has a while to begin.
             tokio::time::sleep(Duration::from_millis(4)).await;
         }
         let open = frugal.process.metric(&["eshopz_http_connections"]).await;
-        // Each of them ends by the other side, though nothing was ever sent.
+        // Each of them ends by the other side.
         let ended = idle.iter_mut().map(|stream| async {
             let mut told = Vec::new();
             tokio::time::timeout(SHOWN_OUT, stream.read_to_end(&mut told)).await.expect("it may stay for ever")
@@ -173,4 +175,17 @@ async fn those_who_say_nothing_make_room() {
     let admin = shop.admin().await;
     let shirt = shop.product(&admin, "Linen Shirt", 4_900, 5).await;
     assert_eq!(shop.guest_order(&shirt, 1, Some("pm_card_visa")).await["status"], "paid");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_say_nothing_make_room() {
+    make_room(b"").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_keep_their_bodies_back_make_room() {
+    make_room(
+        b"POST /api/v1/carts HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{",
+    )
+    .await;
 }

@@ -2,9 +2,10 @@
 //!
 //! actix bounds the time of a connection's first head and that of a pause between requests, but not that of a
 //! later head: whoever sends its first byte and then no more would stay for ever. And each connection costs
-//! two file descriptors, so there are no more than the process has to spare: when all are taken, the one that has
-//! been silent for longest makes room.
+//! two file descriptors, so there are no more than the process has to spare: when all are taken, the one that was
+//! waited for the longest makes room.
 
+mod incoming;
 mod served;
 
 use std::any::Any;
@@ -84,6 +85,8 @@ struct Connection {
 struct State {
     /// Since when there is no request; never while one is served.
     silent_since: Moment,
+    /// Since when a body has not come on; never while none is to come.
+    receiving_since: Moment,
     /// Until when something of what was given to it of its answers has to be read; never while there is room for
     /// more.
     read_by: Moment,
@@ -190,23 +193,31 @@ impl Default for Connections {
 }
 
 impl Open {
-    /// Shuts the one that has been silent for longest. Its end is noticed, and its place free, a moment later.
+    /// Shuts the one whose client was waited for the longest: one that is silent, or one whose body does not come on. So
+    /// neither a crowd that says nothing nor one that keeps its bodies back keeps everybody else waiting. Its end is
+    /// noticed, and its place free, a moment later.
     ///
-    /// Whoever has sent something that no worker has come to read yet is not silent; only if nobody else is found
+    /// Whoever has sent something that no worker has come to read yet is not waited for; only if nobody else is found
     /// does the oldest go all the same.
     fn make_room(&mut self) {
-        let mut silent: Vec<_> =
-            self.by_id.values().filter_map(|one| Some((one.state.silent_since.get()?, one))).collect();
-        if silent.len() > MOST_LOOKED_AT {
-            silent.select_nth_unstable_by_key(MOST_LOOKED_AT, |(since, _)| *since);
-            silent.truncate(MOST_LOOKED_AT);
-        }
-        silent.sort_unstable_by_key(|(since, _)| *since);
-        if let Some((_, oldest)) = silent.iter().find(|(_, one)| !one.has_sent()).or(silent.first()) {
+        let waited_for = self.waited_for();
+        if let Some(oldest) = waited_for.iter().find(|one| !one.has_sent()).or(waited_for.first()) {
             oldest.shut("there are too many");
             // So that the next one who comes finds another.
             oldest.state.silent_since.set(None);
+            oldest.state.receiving_since.set(None);
         }
+    }
+
+    /// Some of those whose client is waited for, the one that was for longest first.
+    fn waited_for(&self) -> Vec<&Connection> {
+        let mut first: Vec<_> = self.by_id.values().filter_map(|one| Some((one.state.waited_since()?, one))).collect();
+        if first.len() > MOST_LOOKED_AT {
+            first.select_nth_unstable_by_key(MOST_LOOKED_AT, |(since, _)| *since);
+            first.truncate(MOST_LOOKED_AT);
+        }
+        first.sort_unstable_by_key(|(since, _)| *since);
+        first.into_iter().map(|(_, one)| one).collect()
     }
 }
 
@@ -262,10 +273,16 @@ impl State {
     fn new() -> Self {
         Self {
             silent_since: Moment::at(Some(Instant::now())),
+            receiving_since: Moment::at(None),
             read_by: Moment::at(None),
             running: AtomicUsize::new(0),
             unread: AtomicUsize::new(0),
         }
+    }
+
+    /// Since when nothing has come that has to come next; never while the shop is at work for it.
+    fn waited_since(&self) -> Option<Instant> {
+        self.silent_since.get().or_else(|| self.receiving_since.get())
     }
 }
 
@@ -368,6 +385,23 @@ mod tests {
         let present: Vec<_> = sockets.into_iter().map(|socket| all.enter(socket)).collect();
         let open: Vec<bool> = clients.iter_mut().map(is_open).collect();
         assert_eq!(open, [false, false, true, true]);
+        drop(present);
+    }
+
+    #[test]
+    fn a_body_that_does_not_come_on_makes_room() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let all = Connections::with_room(2);
+        let (mut clients, sockets): (Vec<_>, Vec<_>) = (0..4).map(|_| pair(&listener)).unzip();
+        let mut present = Vec::new();
+        for socket in sockets {
+            let one = all.enter(socket);
+            let request = Served::new(Arc::clone(&one));
+            one.state.receiving_since.set((present.len() != 1).then(Instant::now));
+            present.push((one, request));
+        }
+        // The second one's request is being worked for.
+        assert_eq!(clients.iter_mut().map(is_open).collect::<Vec<_>>(), [false, true, false, true]);
         drop(present);
     }
 

@@ -11,6 +11,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 
 use super::Presence;
+use super::incoming::note_body;
 
 /// How long a part of an answer may take to be read, and how much of it in each second after that, which are not many: a
 /// part is kept in memory until then, and the socket has another.
@@ -24,10 +25,13 @@ const LONGEST_READING: Duration = Duration::from_secs(120);
 /// # Errors
 /// Those of the wrapped service.
 pub async fn note_requests(
-    req: ServiceRequest,
+    mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let presence = req.conn_data::<Arc<Presence>>().cloned();
+    if let Some(presence) = &presence {
+        note_body(&mut req, presence);
+    }
     let served = presence.map(Served::new);
     let response = next.call(req).await?;
     Ok(response.map_body(|_, body| Noted { body: Box::pin(body), served }))
