@@ -27,6 +27,7 @@ pub mod neighbours;
 pub mod openapi;
 pub mod secrets;
 pub mod server;
+pub mod spans;
 pub mod telemetry;
 pub mod verify;
 pub mod wire;

@@ -25,7 +25,7 @@ use crate::modules::Module;
 use crate::neighbours::Neighbours;
 use crate::server::{self, PublicListener, Readiness, Told};
 use crate::telemetry::LogFilter;
-use crate::{meters, secrets, wire};
+use crate::{meters, secrets, spans, wire};
 
 mod stopping;
 
@@ -98,6 +98,7 @@ fn plan(args: ServeArgs, settings: Settings, certificates: Option<&Certificates>
 }
 
 async fn serve(plan: &Plan, database: &Database, log: LogFilter, signals: &mut StopSignals) -> anyhow::Result<()> {
+    spans::begin(&plan.settings.runtime, &plan.selected)?;
     let meters = meters::record(&plan.selected)?;
     let upkeep = tokio::spawn(meters.clone().keep_up());
     let readiness = Readiness::default();
@@ -122,6 +123,7 @@ async fn serve(plan: &Plan, database: &Database, log: LogFilter, signals: &mut S
     management_handle.stop(false).await;
     management.abort();
     upkeep.abort();
+    spans::end().await;
     tracing::info!("stopped");
     outcome
 }

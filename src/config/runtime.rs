@@ -125,6 +125,16 @@ pub struct RuntimeArgs {
           hide_short_help = true)]
     pub product_cache: ProductCache,
 
+    /// Where spans go, as the address of an OpenTelemetry collector that takes OTLP over HTTP, such as
+    /// `http://collector:4318`; without it there are none.
+    #[arg(long, env = "ESHOPZ_OTLP_URL", global = true)]
+    pub otlp_url: Option<String>,
+
+    /// The part of the traces that are kept, from 0 to 1, beside those that fail, which all are.
+    #[arg(long, env = "ESHOPZ_TRACE_SAMPLE", default_value_t = 0.05, global = true, hide_short_help = true,
+          value_parser = share)]
+    pub trace_sample: f64,
+
     /// The general limit per client address; on in production, off in development.
     #[arg(long, env = "ESHOPZ_RATE_LIMIT", value_enum, global = true)]
     pub rate_limit: Option<Switch>,
@@ -139,6 +149,12 @@ pub struct RuntimeArgs {
 pub enum Capture {
     Automatic,
     Manual,
+}
+
+/// A part of a whole.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "a number from 0 to 1 is expected, such as 0.05".to_owned())
 }
 
 impl RuntimeArgs {

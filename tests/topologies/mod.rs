@@ -4,6 +4,7 @@ mod events;
 mod matrix;
 mod outages;
 mod rolling;
+mod traces;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::audit::Actor;
 use crate::http::Standing;
+use crate::trace::{self, Step};
 
 tokio::task_local! {
     static CONTEXT: RequestContext;
@@ -31,15 +32,19 @@ struct Notes {
     standings: Mutex<Vec<Standing>>,
     /// Who makes the request, once that is known.
     actor: OnceLock<Actor>,
+    /// What was done for it.
+    steps: Mutex<Vec<Step>>,
 }
 
 /// What was noted of a request.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Noted {
     pub asked: Asked,
     /// Of each limit that was asked, in the order in which they first were.
     pub standings: Vec<Standing>,
     pub actor: Option<Actor>,
+    /// What was done for it, if spans are kept.
+    pub steps: Vec<Step>,
 }
 
 /// What a request has asked of the database.
@@ -75,7 +80,8 @@ impl RequestContext {
         let of = |count: &AtomicU32| count.load(Ordering::Relaxed);
         let asked = Asked { statements: of(&notes.statements), commits: of(&notes.commits) };
         let standings = std::mem::take(&mut *notes.standings.lock().unwrap_or_else(PoisonError::into_inner));
-        (output, Noted { asked, standings, actor: notes.actor.get().copied() })
+        let steps = std::mem::take(&mut *notes.steps.lock().unwrap_or_else(PoisonError::into_inner));
+        (output, Noted { asked, standings, actor: notes.actor.get().copied(), steps })
     }
 }
 
@@ -92,6 +98,19 @@ pub(crate) fn count_statement() {
 /// Counts a commit for the current request, if there is one.
 pub(crate) fn count_commit() {
     let _ = NOTES.try_with(|notes| notes.commits.fetch_add(1, Ordering::Relaxed));
+}
+
+/// Notes what was done for the current request, if spans are kept and there is one.
+pub fn note_step(step: impl FnOnce() -> Step) {
+    if !trace::is_on() {
+        return;
+    }
+    let _ = NOTES.try_with(|notes| {
+        let mut steps = notes.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        if steps.len() < trace::MOST {
+            steps.push(step());
+        }
+    });
 }
 
 /// Notes how the caller of the current request stands with a limit.
@@ -146,7 +165,8 @@ pub fn current_traceparent() -> Option<String> {
 /// The id of the current trace, by which its log lines are found in every process; empty outside one.
 #[must_use]
 pub fn trace_id() -> String {
-    current_traceparent().and_then(|parent| parent.split('-').nth(1).map(str::to_owned)).unwrap_or_default()
+    let id = |context: &RequestContext| context.traceparent.as_deref().map(trace::id_in).unwrap_or_default().to_owned();
+    CONTEXT.try_with(id).unwrap_or_default()
 }
 
 /// The current deadline, if there is one.

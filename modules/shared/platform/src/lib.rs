@@ -22,5 +22,6 @@ pub mod personal;
 pub mod prepared;
 pub mod service_secret;
 pub mod tasks;
+pub mod trace;
 pub mod turns;
 pub mod wire;

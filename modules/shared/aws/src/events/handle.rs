@@ -1,18 +1,14 @@
 //! One message: to every listener of the module that takes its event, and then away with it.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::Message;
 use eshopz_kernel::{EventEnvelope, Fault};
-use eshopz_platform::context::RequestContext;
-use eshopz_platform::events::{Listener, is_postponed};
-use futures::FutureExt as _;
+use eshopz_platform::events::{Attempt, Listener, is_postponed};
 use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
-use tracing::Instrument as _;
 
 use super::consumer::{ConsumerConfig, whole_seconds};
 use super::message;
@@ -162,18 +158,6 @@ async fn guarded(
     attempt: u32,
     deadline: Instant,
 ) -> Result<(), Fault> {
-    let context = RequestContext {
-        request_id: event.id.to_string(),
-        traceparent: event.traceparent.clone(),
-        deadline: Some(deadline),
-        ..RequestContext::default()
-    };
-    let span = tracing::info_span!(
-        "take_in", event = %event.name, event_id = %event.id, listener = listener.name(), attempt
-    );
-    let delivery = context.scope(listener.handle(event)).instrument(span);
-    match AssertUnwindSafe(delivery).catch_unwind().await {
-        Ok(result) => result,
-        Err(_) => Err(Fault::internal("the listener panicked")),
-    }
+    let name = listener.name();
+    Attempt { event, listener: name, number: attempt, deadline }.guard(listener.handle(event)).await
 }

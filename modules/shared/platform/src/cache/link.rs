@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, BuildError, Metrics, Pool, RecycleError, RecycleResult};
 use deadpool_redis::redis::aio::MultiplexedConnection;
@@ -10,7 +10,9 @@ use deadpool_redis::redis::{AsyncConnectionConfig, Client, ErrorKind, FromRedisV
 use eshopz_kernel::Fault;
 use tokio::runtime::Handle;
 
+use crate::context;
 use crate::home::Home;
+use crate::trace::{Step, What};
 
 /// How long a question to Redis may take, the wait for a connection and its opening included.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
@@ -84,6 +86,7 @@ impl Link {
     /// # Errors
     /// What went wrong.
     pub(super) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Failure> {
+        let began = Instant::now();
         let asked = tokio::time::timeout(PATIENCE, async {
             let lines = self.lines().map_err(|error| Failure::away(error.to_string()))?;
             let line = lines.get().await.map_err(|error| Failure::away(error.to_string()))?;
@@ -92,7 +95,10 @@ impl Link {
             drop(line);
             commands.query_async(&mut connection).await.map_err(Failure::of)
         });
-        match asked.await {
+        let asked = asked.await;
+        let failed = !matches!(asked, Ok(Ok(_)));
+        context::note_step(|| Step::since(began, What::Redis { commands: commands.len() }, failed));
+        match asked {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(failure)) => Err(Failure { error: self.without_password(failure.error), ..failure }),
             Err(_) => Err(Failure::away(format!("no answer within {} ms", PATIENCE.as_millis()))),

@@ -14,6 +14,7 @@ use metrics::{Counter, Histogram};
 
 use super::summary::summary;
 use crate::context;
+use crate::trace::{Step, What};
 
 /// How often a connection was lent.
 pub(super) type Loans = Arc<AtomicU32>;
@@ -82,10 +83,11 @@ impl Instrumentation for Statements {
                 context::count_statement();
             }
             InstrumentationEvent::FinishQuery { query, error, .. } => {
-                let mut reader = Reader { module: self.module, begun: self.begun.pop_front(), kind: None };
+                let failed = error.is_some();
+                let mut reader = Reader { module: self.module, begun: self.begun.pop_front(), failed, kind: None };
                 // It refuses nothing. Before a statement its text would be made for this; after it, it is there.
                 let _ = write!(reader, "{query}");
-                if self.ended(reader.kind.unwrap_or(Kind::Read), error.is_some()) {
+                if self.ended(reader.kind.unwrap_or(Kind::Read), failed) {
                     self.commits.increment(1);
                     context::count_commit();
                 }
@@ -99,6 +101,7 @@ impl Instrumentation for Statements {
 struct Reader {
     module: &'static str,
     begun: Option<Instant>,
+    failed: bool,
     kind: Option<Kind>,
 }
 
@@ -108,6 +111,8 @@ impl fmt::Write for Reader {
             self.kind = Some(Known::of(self.module, text, |known| {
                 if let Some(begun) = self.begun {
                     known.duration.record(begun.elapsed());
+                    let what = || What::Statement { module: self.module, name: Arc::clone(&known.name) };
+                    context::note_step(|| Step::since(begun, what(), self.failed));
                 }
                 known.kind
             }));
@@ -122,6 +127,7 @@ const TEXTS: usize = 10_000;
 /// What is known of a text.
 struct Known {
     kind: Kind,
+    name: Arc<str>,
     duration: Histogram,
 }
 
@@ -139,9 +145,10 @@ impl Known {
                 known.clear();
             }
             let known = known.entry((module, hasher.finish())).or_insert_with(|| {
-                let labels = [("module", module.to_owned()), ("statement", summary(text))];
+                let name = summary(text);
+                let labels = [("module", module.to_owned()), ("statement", name.clone())];
                 let duration = metrics::histogram!("eshopz_db_statement_duration_seconds", &labels);
-                Self { kind: Kind::of(text), duration }
+                Self { kind: Kind::of(text), name: name.into(), duration }
             });
             read(known)
         })

@@ -1,19 +1,16 @@
 //! One attempt to hand one event to one listener: while its lease lasts, whatever the listener does.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
 use eshopz_kernel::Fault;
-use futures::FutureExt as _;
 use tokio::time::{Instant, sleep_until};
-use tracing::Instrument as _;
 
 use super::Transport;
+use super::guard::Attempt;
 use super::postponed::is_postponed;
 use super::rows::Claim;
-use crate::context::RequestContext;
 use crate::wire;
 
 /// How an attempt ended.
@@ -96,19 +93,7 @@ fn tell_lag(module: &'static str, claim: &Claim) {
 /// The delivery in the context of the request that caused the event; a panic in it is a fault.
 #[eshopz_crash::crash_points]
 async fn guarded(transport: &dyn Transport, claim: &Claim, deadline: Instant) -> Result<(), Fault> {
-    let event = &claim.event;
-    let context = RequestContext {
-        request_id: event.id.to_string(),
-        traceparent: event.traceparent.clone(),
-        deadline: Some(deadline),
-        ..RequestContext::default()
-    };
-    let span = tracing::info_span!(
-        "deliver", event = %event.name, event_id = %event.id, listener = %claim.listener, attempt = claim.attempts
-    );
-    let delivery = context.scope(transport.deliver(&claim.listener, event)).instrument(span);
-    match AssertUnwindSafe(delivery).catch_unwind().await {
-        Ok(result) => result,
-        Err(_) => Err(Fault::internal("the listener panicked")),
-    }
+    let (event, listener) = (&claim.event, claim.listener.as_str());
+    let number = u32::try_from(claim.attempts).unwrap_or_default();
+    Attempt { event, listener, number, deadline }.guard(transport.deliver(listener, event)).await
 }

@@ -31,6 +31,7 @@
 mod config;
 pub mod dead;
 mod deliver;
+mod guard;
 pub mod health;
 mod held;
 pub mod inbox;
@@ -49,6 +50,7 @@ pub mod topic;
 mod wake;
 
 pub use config::RelayConfig;
+pub use guard::Attempt;
 pub use listener::{Listener, LocalTransport, Subscription, Subscriptions, Transport};
 pub use postponed::{is_postponed, postponed};
 pub use relay::Relay;

@@ -1,6 +1,7 @@
 //! What happens around every request: its id and trace context, one log line, its metrics, and what every answer
 //! tells.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -11,12 +12,15 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use metrics::{Counter, Histogram};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::SpanKind;
 use tracing::Instrument as _;
 use uuid::Builder;
 
 use super::client::ClientAddress;
 use super::standing;
 use crate::context::{Asked, RequestContext};
+use crate::trace::{self, Place, Step, Work};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -37,15 +41,15 @@ pub async fn request_context(
     }
     let client = ClientAddress::of(req.request());
     let request_id = request_id(&req);
-    let traceparent = traceparent(&req);
+    let (traceparent, place) = trace_of(&req);
     let context = RequestContext {
         request_id: request_id.clone(),
-        traceparent: Some(traceparent.clone()),
+        traceparent: Some(place.map_or_else(|| traceparent.clone(), |place| place.traceparent())),
         address: client.0,
         ..RequestContext::default()
     };
     let path = without_words(req.path());
-    let span = tracing::info_span!("request", %method, %path, %request_id, trace_id = trace_id(&traceparent));
+    let span = tracing::info_span!("request", %method, %path, %request_id, trace_id = trace::id_in(&traceparent));
     let (response, noted) = context.counted(next.call(req)).instrument(span.clone()).await;
     let mut response = response?;
     for (name, text) in [(&REQUEST_ID, &request_id), (&TRACEPARENT, &traceparent)] {
@@ -60,12 +64,15 @@ pub async fn request_context(
     span.in_scope(|| {
         let Asked { statements, commits } = noted.asked;
         tracing::info!(
-            %route, module = module_of(&route), request_id, trace_id = trace_id(&traceparent),
+            %route, module = module_of(&route), request_id, trace_id = trace::id_in(&traceparent),
             actor_id = noted.actor.and_then(|actor| actor.id()), status = answered.status, %client, statements, commits,
             millis = started.elapsed().as_secs_f64() * 1_000.0, "answered"
         );
     });
     record(&method, &route, &answered);
+    if let Some(place) = place {
+        tell_span(place, &method, &route, &answered, noted.steps);
+    }
     Ok(response)
 }
 
@@ -189,13 +196,34 @@ fn new_request_id() -> String {
     Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid().to_string()
 }
 
-/// Takes a well-formed W3C `traceparent` (version 00), else begins a trace.
-fn traceparent(req: &ServiceRequest) -> String {
-    req.headers()
-        .get(&TRACEPARENT)
-        .and_then(|value| value.to_str().ok())
-        .filter(|text| is_traceparent(text))
-        .map_or_else(new_traceparent, str::to_owned)
+/// Takes a well-formed W3C `traceparent` (version 00), else begins a trace; with the request's place in it, if spans are
+/// kept.
+fn trace_of(req: &ServiceRequest) -> (String, Option<Place>) {
+    let given =
+        req.headers().get(&TRACEPARENT).and_then(|value| value.to_str().ok()).filter(|text| is_traceparent(text));
+    let place = trace::is_on().then(|| Place::after(given));
+    let made = || place.map_or_else(new_traceparent, |place| place.traceparent());
+    (given.map_or_else(made, str::to_owned), place)
+}
+
+/// As OpenTelemetry's semantic conventions for HTTP have it.
+fn tell_span(place: Place, method: &Method, route: &str, answered: &Answered, steps: Vec<Step>) {
+    let (module, status) = (module_of(route), answered.status);
+    let attributes = vec![
+        KeyValue::new("http.request.method", known_method(method)),
+        KeyValue::new("http.route", route.to_owned()),
+        KeyValue::new("http.response.status_code", i64::from(status)),
+        KeyValue::new("eshopz.module", module),
+    ];
+    let work = Work {
+        place,
+        began: answered.started,
+        name: format!("{} {route}", known_method(method)),
+        kind: SpanKind::Server,
+        attributes,
+        failed: (status >= 500).then_some(Cow::Borrowed("")),
+    };
+    work.end(steps);
 }
 
 pub(super) fn is_traceparent(text: &str) -> bool {
@@ -213,11 +241,6 @@ pub(super) fn is_traceparent(text: &str) -> bool {
         }
         _ => false,
     }
-}
-
-/// The second part: what the log lines of one trace have in common, in every process.
-fn trace_id(traceparent: &str) -> &str {
-    traceparent.split('-').nth(1).unwrap_or_default()
 }
 
 fn new_traceparent() -> String {
@@ -271,6 +294,6 @@ mod tests {
         assert!(!is_traceparent("nonsense"));
         let fresh = new_traceparent();
         assert!(is_traceparent(&fresh));
-        assert_eq!(trace_id(&fresh).len(), 32);
+        assert_eq!(trace::id_in(&fresh).len(), 32);
     }
 }

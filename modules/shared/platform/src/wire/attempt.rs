@@ -15,6 +15,7 @@ use super::neighbour::Neighbour;
 use super::protocol::{ARGUMENTS_UNREADABLE, DEADLINE, PREFIX, to_announce};
 use super::tuning::NeighbourConfig;
 use crate::context;
+use crate::trace::Calling;
 
 /// A call that was given less time than this tells nothing about the neighbour when it runs out.
 pub(super) const FAIR: Duration = Duration::from_secs(1);
@@ -64,8 +65,16 @@ impl Neighbour {
         if !self.0.breaker.admits(now) {
             return not_asked("it did not answer of late and is left alone for a moment");
         }
-        let request = self.request(line, question, left)?;
+        let mut traceparent = context::current_traceparent();
+        let calling = traceparent.as_deref().and_then(Calling::from).map(|(calling, told)| {
+            traceparent = Some(told);
+            calling
+        });
+        let request = self.request(line, question, left, traceparent)?;
         let received = exchange(&self.0.runtime, line.client.clone(), request, question.deadline).await;
+        if let Some(calling) = calling {
+            context::note_step(|| calling.ended(self.module(), question.method, received.is_err()));
+        }
         if received.as_ref().is_ok_and(|received| received.leaving) {
             self.0.lines.leave(line);
         }
@@ -99,7 +108,13 @@ impl Neighbour {
         }
     }
 
-    fn request(&self, line: &Line, question: Question<'_>, left: Duration) -> Result<reqwest::Request, Fault> {
+    fn request(
+        &self,
+        line: &Line,
+        question: Question<'_>,
+        left: Duration,
+        traceparent: Option<String>,
+    ) -> Result<reqwest::Request, Fault> {
         let NeighbourConfig { module, caller, url, keys, .. } = &self.0.config;
         let mut request = line
             .client
@@ -112,7 +127,7 @@ impl Neighbour {
         if !request_id.is_empty() {
             request = request.header("x-request-id", request_id);
         }
-        if let Some(traceparent) = context::current_traceparent() {
+        if let Some(traceparent) = traceparent {
             request = request.header("traceparent", traceparent);
         }
         request.build().map_err(|error| Fault::internal("request to a neighbour").caused_by(error))
