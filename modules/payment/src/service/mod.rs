@@ -25,12 +25,14 @@ mod webhooks;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use diesel_async::AsyncPgConnection;
+use eshopz_platform::context;
 use eshopz_platform::db::Db;
 use eshopz_platform::idempotency::{Claim, InFlight, record};
+use eshopz_platform::trace::{Step, What};
 use uuid::Uuid;
 
 pub use access::Access;
@@ -83,9 +85,13 @@ impl PaymentService {
     where
         F: Future<Output = Result<T, GatewayError>>,
     {
-        tokio::time::timeout(patience, call)
+        let began = Instant::now();
+        let answer = tokio::time::timeout(patience, call)
             .await
-            .unwrap_or_else(|_| Err(GatewayError::Timeout("no answer in time".to_owned())))
+            .unwrap_or_else(|_| Err(GatewayError::Timeout("no answer in time".to_owned())));
+        let failed = matches!(answer, Err(GatewayError::Timeout(_) | GatewayError::Unavailable(_)));
+        context::note_step(|| Step::since(began, What::Gateway { name: self.gateway.name() }, failed));
+        answer
     }
 
     /// How long somebody may wait for what was asked.
