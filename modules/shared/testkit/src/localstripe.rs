@@ -11,6 +11,9 @@ pub const PROGRAM_VARIABLE: &str = "ESHOPZ_LOCALSTRIPE";
 /// It takes any key of this shape.
 pub const SECRET_KEY: &str = "sk_test_local";
 
+/// What keeps it from writing all it knows into a file after every change.
+const FORGETFUL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/partners/localstripe");
+
 /// A running server.
 #[derive(Debug)]
 pub struct Localstripe(Partner);
@@ -22,7 +25,8 @@ impl Localstripe {
     /// When there is no such program, or it does not come up.
     #[must_use]
     pub fn start() -> Self {
-        Self(Partner::start(PROGRAM_VARIABLE, "localstripe", &["--from-scratch", "--port", "0"]))
+        let arguments = ["--from-scratch", "--port", "0"];
+        Self(Partner::start_with(PROGRAM_VARIABLE, "localstripe", &arguments, &[("PYTHONPATH", FORGETFUL)]))
     }
 
     /// Where it is: `http://127.0.0.1:<port>`.

@@ -28,12 +28,21 @@ impl Partner {
     /// # Panics
     /// When there is no such program, or it does not come up.
     pub(crate) fn start(variable: &str, name: &str, arguments: &[&str]) -> Self {
+        Self::start_with(variable, name, arguments, &[])
+    }
+
+    /// The same with more in its environment.
+    ///
+    /// # Panics
+    /// When there is no such program, or it does not come up.
+    pub(crate) fn start_with(variable: &str, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let program = program(variable, name);
         let mut process = Command::new("sh")
             .args(["-c", SUPERVISED])
             .arg(&program)
             .args(arguments)
             .env("PYTHONUNBUFFERED", "1")
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
