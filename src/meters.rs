@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
 use crate::compose::Shop;
+use crate::config::Switch;
 use crate::modules::Module;
 
 /// Upper bounds of the duration histograms, in seconds.
@@ -84,11 +85,16 @@ pub fn groups() -> Vec<(&'static str, Vec<&'static Metric>)> {
     groups
 }
 
-/// The recorder of this process. Every metric has the label `module`: where it is not one module's, those that run here.
+/// The recorder of this process, if anything is measured. Every metric has the label `module`: where it is not one module's,
+/// those that run here.
 ///
 /// # Errors
 /// When a recorder is installed already.
-pub fn record(selected: &[Module]) -> anyhow::Result<Meters> {
+pub fn record(selected: &[Module], measures: Switch) -> anyhow::Result<Meters> {
+    if measures == Switch::Off {
+        let recorded = PrometheusBuilder::new().build_recorder().handle();
+        return Ok(Meters { recorded, observers: Observers::default(), process: Arc::default() });
+    }
     let builder = PrometheusBuilder::new()
         .add_global_label("module", of_all(selected))
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &DURATION_BUCKETS)?

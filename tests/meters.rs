@@ -156,6 +156,13 @@ async fn a_shop_tells_what_is_declared() {
 }
 
 #[tokio::test]
+async fn a_shop_that_is_to_measure_nothing_tells_nothing() {
+    let shop = Server::start(&["--measuring", "off"]).await;
+    shop.get("/api/v1/products", &[]).await;
+    assert_eq!(shop.metrics().await, "");
+}
+
+#[tokio::test]
 async fn nobody_makes_metrics_many() {
     const ODD: usize = 10_000;
     let shop = Server::start(&[]).await;

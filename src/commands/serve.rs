@@ -99,7 +99,7 @@ fn plan(args: ServeArgs, settings: Settings, certificates: Option<&Certificates>
 
 async fn serve(plan: &Plan, database: &Database, log: LogFilter, signals: &mut StopSignals) -> anyhow::Result<()> {
     spans::begin(&plan.settings.runtime, &plan.selected)?;
-    let meters = meters::record(&plan.selected)?;
+    let meters = meters::record(&plan.selected, plan.settings.runtime.measuring)?;
     let upkeep = tokio::spawn(meters.clone().keep_up());
     let readiness = Readiness::default();
     let told = Told { readiness: readiness.clone(), meters: meters.clone(), log };

@@ -125,6 +125,10 @@ pub struct RuntimeArgs {
           hide_short_help = true)]
     pub product_cache: ProductCache,
 
+    /// Whether anything is measured; without it `/metrics` is empty.
+    #[arg(long, env = "ESHOPZ_MEASURING", value_enum, default_value_t = Switch::On, global = true, hide_short_help = true)]
+    pub measuring: Switch,
+
     /// Where spans go, as the address of an OpenTelemetry collector that takes OTLP over HTTP, such as
     /// `http://collector:4318`; without it there are none.
     #[arg(long, env = "ESHOPZ_OTLP_URL", global = true)]

@@ -30,7 +30,7 @@ test('a wrong call is refused', () => {
   const wrong = [
     ['--rounds'], ['--rounds', '0'], ['--seconds', '1.5'], ['--json', ''], ['--what', 'x'], ['x'],
     ['--growth-to', 'x'], ['--growth-to', '60', '--products', '60'],
-    ['--growth', '--pressure'],
+    ['--growth', '--pressure'], ['--watched', '--pressure'], ['--growth', '--watched'],
   ];
   for (const words of wrong) {
     const { status, stderr } = call(words);
@@ -47,19 +47,31 @@ test('a wrong call of scripts/flame is refused', () => {
   }
 });
 
-test('a read and a checkout are measured, and nothing is left', () => {
-  for (const [only, mode] of [['product, hot', 'hot'], ['search, ranked 20', 'search'], ['whole guest checkout', 'checkout']]) {
-    const json = join(folder, `${mode}.json`);
-    const words = ['--debug', '--quick', '--rounds', '1', '--products', '60', '--only', only, '--json', json];
-    const { status, stdout, stderr } = call(words);
-    assert.equal(status, 0, stderr);
-    assert.match(stdout, new RegExp(`^${only} +16 +[0-9]+ `, 'm'));
-    const { rows } = JSON.parse(readFileSync(json, 'utf8'));
-    assert.deepEqual(rows.map((row) => row.name), [only]);
-    const [outcome] = rows[0].outcomes;
+test('a read, a search and a checkout are measured, and nothing is left', () => {
+  const only = ['product, hot', 'search, ranked 20', 'whole guest checkout'];
+  const json = join(folder, 'rows.json');
+  const words = ['--debug', '--quick', '--rounds', '1', '--products', '60', '--only', only.join('|'), '--json', json];
+  const { status, stdout, stderr } = call(words);
+  assert.equal(status, 0, stderr);
+  const { rows } = JSON.parse(readFileSync(json, 'utf8'));
+  assert.deepEqual(rows.map((row) => row.name).sort(), [...only].sort());
+  for (const { name, outcomes: [outcome] } of rows) {
+    assert.match(stdout, new RegExp(`^${name} +16 +[0-9]+ `, 'm'));
     assert.ok(outcome.shop.per_second > 0 && outcome.reference.per_second > 0 && outcome.ratio > 0);
   }
-  assert.deepEqual(readdirSync(folder).sort(), ['checkout.json', 'hot.json', 'search.json']);
+  assert.deepEqual(readdirSync(folder), ['rows.json']);
+  rmSync(json);
+});
+
+test('what it costs to be watched is measured', () => {
+  const json = join(folder, 'watched.json');
+  const words = ['--debug', '--rounds', '1', '--seconds', '1', '--products', '60', '--watched', '--json', json];
+  const { status, stdout, stderr } = call(words);
+  assert.equal(status, 0, stderr);
+  const { watched } = JSON.parse(readFileSync(json, 'utf8'));
+  assert.ok(watched.watched.per_second > 0 && watched.not_watched.per_second > 0 && watched.ratio > 0);
+  assert.match(stdout, new RegExp(`^ratio +${watched.ratio.toFixed(3)} +must +0\\.95`, 'm'));
+  rmSync(json);
 });
 
 test('growth is measured at two sizes', () => {

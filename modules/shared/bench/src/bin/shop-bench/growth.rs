@@ -102,7 +102,7 @@ pub struct Plan<'a> {
 
 impl Plan<'_> {
     fn reads(&self) -> impl Iterator<Item = &'static Read> {
-        READS.iter().filter(|read| read.name.contains(self.only))
+        READS.iter().filter(|read| crate::is_wanted(read.name, self.only))
     }
 }
 

@@ -101,7 +101,7 @@ pub async fn measure(
     counter.say(&["instrumentation", "on"]).await?;
     let mut counts = BTreeMap::new();
     let mut idle = None;
-    for operation in operations(&shop, stock).await?.into_iter().filter(|one| one.name.contains(plan.only)) {
+    for operation in operations(&shop, stock).await?.into_iter().filter(|one| crate::is_wanted(one.name, plan.only)) {
         progress(operation.name);
         anew(operation.name, || operation.ask(&shop)).await?;
         let idle = match idle {

@@ -17,7 +17,7 @@ use crate::work::Ports;
 /// To be ready; the first start migrates.
 const START: Duration = Duration::from_secs(120);
 /// From the public port to those of the management and the internal listener.
-const MANAGEMENT: u16 = 6_000;
+pub const MANAGEMENT: u16 = 6_000;
 const INTERNAL: u16 = 1_000;
 /// Where free ports are looked for.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
@@ -159,9 +159,14 @@ impl Machine {
 
     /// Starts the whole shop in one process; how long until it was ready.
     pub async fn shop(&mut self, mode: Mode) -> Result<(Process, Duration), String> {
+        self.shop_with(mode, &[]).await
+    }
+
+    /// The same with these settings besides.
+    pub async fn shop_with(&mut self, mode: Mode, settings: &[(&str, &str)]) -> Result<(Process, Duration), String> {
         let port = self.free_port();
         let mut command = self.command(mode);
-        command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
+        command.envs(settings.iter().copied()).args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
         self.start_process(command, port).await
     }
 
@@ -258,6 +263,7 @@ impl Machine {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ESHOPZ_")) {
             command.env_remove(name);
         }
+        command.env_remove("RUST_LOG");
         command.env("ESHOPZ_DATA_DIR", &self.folder).env("ESHOPZ_DATABASE_URL", self.postgres.url());
         if mode != Mode::Bare {
             command.env("ESHOPZ_REDIS_URL", self.redis.url());

@@ -14,6 +14,7 @@ mod search;
 mod setup;
 mod statements;
 mod table;
+mod watched;
 mod work;
 
 use std::io::IsTerminal as _;
@@ -54,7 +55,7 @@ struct Args {
     /// With 16 connections only.
     #[arg(long)]
     narrow: bool,
-    /// Only rows with this in their name.
+    /// Only rows with this in their name, or with one of several that have `|` between them.
     #[arg(long, default_value = "")]
     only: String,
     /// Measure reads, then with so many products and orders, and nothing else.
@@ -63,6 +64,9 @@ struct Args {
     /// Measure what the shop does with more clients than it can serve, and nothing else.
     #[arg(long)]
     pressure: bool,
+    /// Measure what it costs to be watched, and nothing else.
+    #[arg(long)]
+    watched: bool,
     /// Leave samples of the shop's stacks in this folder, and nothing else.
     #[arg(long)]
     flame: Option<PathBuf>,
@@ -109,6 +113,11 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Whether a row of this name was asked for.
+fn is_wanted(name: &str, only: &str) -> bool {
+    only.split('|').any(|text| name.contains(text))
+}
+
 fn progress(what: &str) {
     if std::io::stderr().is_terminal() {
         eprintln!("{what}");
@@ -129,6 +138,9 @@ async fn bench(args: &Args) -> Result<bool, String> {
         grown(&mut machine, args, to).await?
     } else if args.pressure {
         pressed(&mut machine, args).await?
+    } else if args.watched {
+        let (_, stock) = filled(&mut machine, args).await?;
+        watched::measure(&mut machine, &stock, (args.rounds, Duration::from_secs(args.seconds)), progress).await?
     } else {
         rows(&mut machine, args).await?
     };
@@ -186,7 +198,7 @@ async fn rows(machine: &mut Machine, args: &Args) -> Result<(bool, Value), Strin
     let length = Duration::from_secs(args.seconds);
     println!("{}", heading());
     let (mut all_good, mut rows) = (true, Vec::new());
-    for row in ROWS.iter().filter(|row| row.name.contains(&args.only)) {
+    for row in ROWS.iter().filter(|row| is_wanted(row.name, &args.only)) {
         progress(row.name);
         let outcomes = measure(row, machine, (&reference, &search), &stock, (args.rounds, length), args.narrow)
             .await
@@ -202,7 +214,7 @@ async fn rows(machine: &mut Machine, args: &Args) -> Result<(bool, Value), Strin
     }
     let process = if args.only.is_empty() { Some(of_processes(machine, &stock, args).await?) } else { None };
     let mut figures = Vec::new();
-    if figure::SEARCH_WITH_ERROR.contains(&args.only) {
+    if is_wanted(figure::SEARCH_WITH_ERROR, &args.only) {
         progress(figure::SEARCH_WITH_ERROR);
         let products = if args.narrow { args.products } else { args.products.max(figure::MANY) };
         if products > args.products {

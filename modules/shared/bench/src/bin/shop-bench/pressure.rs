@@ -92,7 +92,7 @@ pub async fn measure(
     let reference = machine.reference(&[stock.product.size], &statements::all()).await?;
     let constant = Load::Get(Get { port: reference.port, path: "/constant/0".to_owned(), headers: Vec::new() });
     let (mut all_good, mut rows) = (true, Vec::new());
-    for row in ROWS.iter().filter(|row| row.name.contains(only)) {
+    for row in ROWS.iter().filter(|row| crate::is_wanted(row.name, only)) {
         progress(row.name);
         let (shop, _) = machine.shop(row.mode).await?;
         let load = (row.load)(shop.port, stock);
