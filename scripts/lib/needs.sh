@@ -57,10 +57,20 @@ need_partners() {
 
 # Puts it into `.venv`, unless it is there.
 make_partners() {
-    [[ ! .venv/complete -nt tests/partners/requirements.txt ]] || return 0
-    python3 -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/partners/requirements.txt
-    touch .venv/complete
+    make_python .venv tests/partners/requirements.txt
+}
+
+# What looks at manifests, in a place of its own: it wants other versions of much than the partners do.
+make_validators() {
+    make_python .venv-kustomize tests/kustomize/requirements.txt
+}
+
+# make_python FOLDER REQUIREMENTS
+make_python() {
+    [[ ! $1/complete -nt $2 ]] || return 0
+    python3 -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check --requirement "$2"
+    touch "$1/complete"
 }
 
 # Installs what is missing. Asks first when somebody sits at a terminal.

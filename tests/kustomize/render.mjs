@@ -24,21 +24,23 @@ const kustomize = (path) => {
   return built.stdout;
 };
 
-/** kubectl reads the YAML, since node does not. */
-function parsed(yaml) {
-  const told = kubectl(['annotate', '--local', '-f', '-', 'read-by=test', '-o', 'json'], yaml);
+/** kubectl reads the YAML, since node does not: all of it at once, with something between one folder and the next. */
+function parsed(yamls) {
+  const border = 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: border-between-two\n';
+  const told = kubectl(['annotate', '--local', '-f', '-', 'read-by=test', '-o', 'json'], yamls.join(`---\n${border}---\n`));
   assert.equal(told.status, 0, told.stderr);
-  return told.stdout.trim().split(/(?<=^\})\n(?=\{)/m).map((text) => {
+  const all = [[]];
+  for (const text of told.stdout.trim().split(/(?<=^\})\n(?=\{)/m)) {
     const object = JSON.parse(text);
     delete object.metadata.annotations['read-by'];
-    return object;
-  });
+    if (object.metadata.name === 'border-between-two') all.push([]);
+    else all.at(-1).push(object);
+  }
+  return all;
 }
 
-const rendered = (yaml) => ({ yaml, objects: parsed(yaml) });
-
-/** A folder of the repository. */
-export const render = (path) => rendered(kustomize(join(folder, path)));
+/** The objects of folders of the repository. */
+export const render = (...paths) => parsed(paths.map((path) => kustomize(join(folder, path))));
 
 /** Components on the base, in an overlay of their own. */
 function combine(names) {
@@ -53,7 +55,7 @@ function combine(names) {
       'configMapGenerator:', '  - name: platform', '    envs: [platform.env]',
       "    options: {annotations: {config.kubernetes.io/local-config: 'true'}}", '',
     ].join('\n'));
-    return rendered(kustomize(copy));
+    return kustomize(copy);
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }
@@ -76,12 +78,18 @@ export const COMBINATIONS = [
   'split-into-five secrets-manager network-policies-split events-sns logging',
 ];
 
-/** All of them by name: an overlay by its own, another one by its components. */
+let all;
+/** The objects of all of them by name: an overlay by its own, another one by its components. */
 export function everything() {
-  return new Map([
-    ...overlays.map((name) => [`overlays/${name}`, render(`overlays/${name}`)]),
-    ...COMBINATIONS.map((names) => [names || 'base', combine(names.split(' ').filter(Boolean))]),
-  ]);
+  if (!all) {
+    const yamls = new Map([
+      ...overlays.map((name) => [`overlays/${name}`, kustomize(join(folder, 'overlays', name))]),
+      ...COMBINATIONS.map((names) => [names || 'base', combine(names.split(' ').filter(Boolean))]),
+    ]);
+    const objects = parsed([...yamls.values()]);
+    all = new Map([...yamls.keys()].map((name, i) => [name, objects[i]]));
+  }
+  return all;
 }
 
 /** The components of an overlay, in their order, with those that they bring along. */

@@ -17,8 +17,8 @@ import {
 
 const { of, processes, workloads } = checks;
 const all = withKubectl.skip ? new Map() : everything();
-const elsewhere = withKubectl.skip ? [] : render('monitoring').objects;
-const objectsOf = (name) => all.get(name).objects;
+const elsewhere = withKubectl.skip ? [] : render('monitoring')[0];
+const objectsOf = (name) => all.get(name);
 
 /** What the components of a combination make to be expected. */
 function about(name) {
@@ -51,7 +51,7 @@ for (const [title, check] of [
   }],
 ]) {
   test(title, withKubectl, () => {
-    for (const [name, { objects }] of all) assert.deepEqual(check({ name, objects }), [], name);
+    for (const [name, objects] of all) assert.deepEqual(check({ name, objects }), [], name);
   });
 }
 
@@ -87,7 +87,7 @@ test('what differs by account is the same in all places, and no secret', () => {
 });
 
 test('a command of the program takes the settings of each process, their values too', withKubectl, () => {
-  for (const [name, { objects }] of all) {
+  for (const [name, objects] of all) {
     const [{ container }] = processes(objects);
     const settings = Object.fromEntries(Object.entries(checks.variables(objects, container)).filter(([, value]) => value !== undefined));
     const { ESHOPZ_SECRETS: secrets, ...others } = settings;
