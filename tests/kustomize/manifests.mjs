@@ -18,6 +18,7 @@ import {
 const { of, processes, workloads } = checks;
 const all = withKubectl.skip ? new Map() : everything();
 const elsewhere = withKubectl.skip ? [] : render('monitoring')[0];
+const policies = of(elsewhere, 'NetworkPolicy');
 const objectsOf = (name) => all.get(name);
 
 /** What the components of a combination make to be expected. */
@@ -47,7 +48,7 @@ for (const [title, check] of [
   ['network policies let through what the program says, and nothing else', ({ objects, name }) => {
     const { has, proxies } = about(name);
     if (!has('network-policies')) return [];
-    return network(objects, { proxies, sns: has('events-sns') });
+    return network([...objects, ...policies], { proxies, sns: has('events-sns') });
   }],
 ]) {
   test(title, withKubectl, () => {
@@ -59,6 +60,11 @@ test('each component is used by an overlay, or tried', withKubectl, () => {
   const used = new Set([...overlays.map((name) => `overlays/${name}`), ...COMBINATIONS].flatMap((name) => about(name).own));
   assert.deepEqual(components.filter((name) => !used.has(name)), []);
   assert.deepEqual(overlays, ['dev', 'prod-combined', 'prod-split', 'staging']);
+});
+
+test('the README has each component and overlay, and no others', () => {
+  const listed = [...read('README.md').matchAll(/^\| \[([a-z-]+)\]\((components|overlays)\/\1\/?(?:kustomization\.yaml)?\)/gm)].map(([, name, where]) => `${where}/${name}`);
+  assert.deepEqual(listed.sort(), [...components.map((name) => `components/${name}`), ...overlays.map((name) => `overlays/${name}`)].sort());
 });
 
 test('the base knows no environment, and overlays only choose', () => {
@@ -236,7 +242,7 @@ for (const [what, message, check, plant] of [
   ['a migration that is too late', /comes before the Job/, checks.order, (o) => { find(o, 'Job', 'eshopz-migrate').metadata.annotations = { 'argocd.argoproj.io/hook': 'PostSync', 'argocd.argoproj.io/sync-wave': '20' }; }],
   ['a module that may call upwards', /Deployment user-service, to internal of Deployment order-service, gets through/, (o) => network(o, { sns: true }), (o) => {
     const rule = { podSelector: { matchLabels: { 'app.kubernetes.io/name': 'eshopz-user' } } };
-    o.push({ kind: 'NetworkPolicy', metadata: { name: 'a' }, spec: { podSelector: {}, policyTypes: ['Ingress', 'Egress'], ingress: [{ from: [rule] }], egress: [{}] } });
+    o.push({ kind: 'NetworkPolicy', metadata: { name: 'a', namespace: 'eshopz' }, spec: { podSelector: {}, policyTypes: ['Ingress', 'Egress'], ingress: [{ from: [rule] }], egress: [{}] } });
   }],
   ['a call that is not let through', /Deployment order-service, to internal of Deployment cart-service, does not/, (o) => network(o, { sns: true }), (o) => o.splice(o.indexOf(find(o, 'NetworkPolicy', 'calls-cart')), 1)],
   ['no policy at all', /an address outside, to http/, (o) => network(o, { sns: true }), (o) => { for (const one of of(o, 'NetworkPolicy')) o.splice(o.indexOf(one), 1); }],

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 
@@ -69,6 +69,14 @@ for (const [overlay, which] of [['overlays/dev', 'Deployment eshopz'], ['overlay
       assert.equal(await ended(child), 0, child.said);
       assert.match(child.said, /applied {3}\S+_init/);
 
+      // As eshopz-verify calls it.
+      const verify = { ...checks.workloads(objects).find(({ title }) => title === 'CronJob eshopz-verify').containers[1], args: ['verify', '--metrics'] };
+      const nowhere = join(folder, 'nowhere');
+      child = run(objects, verify, { settings: { ...settings, ESHOPZ_DATA_DIR: nowhere } }, folder);
+      assert.equal(await ended(child), 0, child.said);
+      assert.match(child.said, /^eshopz_verify_problems\{.*\} 0$/m);
+      assert.deepEqual(readdirSync(folder), ['data'], 'a command writes into its image');
+
       const argument = (word) => word.replace(/^--listen=0\.0\.0\.0:\d+$/, `--listen=127.0.0.1:${port}`);
       child = run(objects, container, { settings, argument }, folder);
       const management = port + 6000;
@@ -91,6 +99,7 @@ for (const [overlay, which] of [['overlays/dev', 'Deployment eshopz'], ['overlay
       assert.equal((await fetch(open)).status, 200);
       assert.ok(await probe(container.livenessProbe, management), 'it would be restarted while it drains');
       assert.equal(await ended(child), 0, child.said);
+      assert.deepEqual(readdirSync(folder), ['data'], 'it writes into its image');
       const limit = each.spec.template.spec.terminationGracePeriodSeconds - container.lifecycle.preStop.sleep.seconds;
       assert.ok(Date.now() - told < limit * 1000, 'it would be killed');
     } finally {
