@@ -9,10 +9,11 @@ import { test } from 'node:test';
 import { of } from './checks.mjs';
 import { environments, everything, folder, overlays, read, render, settingsIn, withKubectl } from './render.mjs';
 
-const lists = withKubectl.skip ? new Map() : new Map(render(...environments.map((name) => `argocd/${name}`)).map((objects, i) => [environments[i], objects]));
-const [monitoring, logging, logs] = withKubectl.skip ? [] : render('monitoring', 'monitoring/logging', 'monitoring/logging/small');
+const lists = withKubectl.skip ? new Map() : new Map((await render(...environments.map((name) => `argocd/${name}`))).map((objects, i) => [environments[i], objects]));
+const [monitoring, logging, logs] = withKubectl.skip ? [] : await render('monitoring', 'monitoring/logging', 'monitoring/logging/small');
+const overlaysMade = withKubectl.skip ? new Map() : await everything();
 const made = { 'kustomize/monitoring': monitoring, 'kustomize/monitoring/logging': logging, 'kustomize/monitoring/logging/small': logs };
-const objectsAt = (path, environment) => made[path] ?? (path.startsWith('kustomize/overlays/') ? everything().get(path.slice('kustomize/'.length)) : lists.get(environment));
+const objectsAt = (path, environment) => made[path] ?? (path.startsWith('kustomize/overlays/') ? overlaysMade.get(path.slice('kustomize/'.length)) : lists.get(environment));
 
 test('there is a list of Applications for each overlay, and it names that overlay', withKubectl, () => {
   assert.deepEqual(environments, overlays);

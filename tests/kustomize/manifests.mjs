@@ -16,8 +16,8 @@ import {
 } from './render.mjs';
 
 const { of, processes, workloads } = checks;
-const all = withKubectl.skip ? new Map() : everything();
-const elsewhere = withKubectl.skip ? [] : render('monitoring')[0];
+const all = withKubectl.skip ? new Map() : await everything();
+const elsewhere = withKubectl.skip ? [] : (await render('monitoring'))[0];
 const policies = of(elsewhere, 'NetworkPolicy');
 const objectsOf = (name) => all.get(name);
 

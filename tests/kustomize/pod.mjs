@@ -56,7 +56,7 @@ const probe = async ({ httpGet: { path }, timeoutSeconds = 1 }, port) => {
 
 for (const [overlay, which] of [['overlays/dev', 'Deployment eshopz'], ['overlays/prod-split', 'Deployment order-service']]) {
   test(`the pods of ${overlay} run: the migration, and ${which}`, withServer, async () => {
-    const objects = everything().get(overlay);
+    const objects = (await everything()).get(overlay);
     const { container, each } = checks.processes(objects).find(({ title }) => title === which);
     const server = await postgres();
     const folder = temporaryFolder();

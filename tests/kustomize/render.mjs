@@ -2,11 +2,12 @@
 // of itself, which they are held to.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join, relative } from 'node:path';
 
-import { cleanEnvironment, eshopz, root, temporaryFolder } from '../browser/shop.mjs';
+import { cleanEnvironment, ended, eshopz, root, temporaryFolder } from '../browser/shop.mjs';
 import { kubectl, withKubectl } from '../scripts/kubectl.mjs';
 
 export { withKubectl };
@@ -18,11 +19,32 @@ export const overlays = foldersIn('overlays');
 export const components = foldersIn('components');
 export const environments = foldersIn('argocd').filter((name) => overlays.includes(name));
 
-const kustomize = (path) => {
-  const built = kubectl(['kustomize', path]);
-  assert.equal(built.status, 0, `${path}: ${built.stderr}`);
-  return built.stdout;
-};
+/** What kubectl makes of a folder. */
+async function kustomize(path) {
+  const child = spawn('kubectl', ['kustomize', path], { env: { ...process.env, KUBECONFIG: '/dev/null' }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const said = { stdout: '', stderr: '' };
+  const closed = ['stdout', 'stderr'].map((name) => new Promise((done) => {
+    child[name].setEncoding('utf8').on('data', (text) => { said[name] += text; }).once('close', done);
+  }));
+  await Promise.all([...closed, ended(child)]);
+  assert.equal(child.exitCode, 0, `${path}: ${said.stderr}`);
+  return said.stdout;
+}
+
+/** The results of these, as many at a time as there are processors. */
+async function together(works) {
+  const results = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < works.length) {
+      const mine = next;
+      next += 1;
+      results[mine] = await works[mine]();
+    }
+  };
+  await Promise.all(cpus().map(worker));
+  return results;
+}
 
 /** kubectl reads the YAML, since node does not: all of it at once, with something between one folder and the next. */
 function parsed(yamls) {
@@ -40,10 +62,10 @@ function parsed(yamls) {
 }
 
 /** The objects of folders of the repository. */
-export const render = (...paths) => parsed(paths.map((path) => kustomize(join(folder, path))));
+export const render = async (...paths) => parsed(await together(paths.map((path) => () => kustomize(join(folder, path)))));
 
 /** Components on the base, in an overlay of their own. */
-function combine(names) {
+async function combine(names) {
   const copy = temporaryFolder();
   try {
     const to = (path) => `  - ${relative(copy, join(folder, path))}`;
@@ -55,7 +77,7 @@ function combine(names) {
       'configMapGenerator:', '  - name: platform', '    envs: [platform.env]',
       "    options: {annotations: {config.kubernetes.io/local-config: 'true'}}", '',
     ].join('\n'));
-    return kustomize(copy);
+    return await kustomize(copy);
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }
@@ -79,16 +101,16 @@ export const COMBINATIONS = [
 ];
 
 let all;
-/** The objects of all of them by name: an overlay by its own, another one by its components. */
+/** The objects of all of them by name: an overlay by its own, another one by its components. Looked at by all tests of a process. */
 export function everything() {
-  if (!all) {
-    const yamls = new Map([
-      ...overlays.map((name) => [`overlays/${name}`, kustomize(join(folder, 'overlays', name))]),
-      ...COMBINATIONS.map((names) => [names || 'base', combine(names.split(' ').filter(Boolean))]),
-    ]);
-    const objects = parsed([...yamls.values()]);
-    all = new Map([...yamls.keys()].map((name, i) => [name, objects[i]]));
-  }
+  all ??= (async () => {
+    const names = [...overlays.map((name) => `overlays/${name}`), ...COMBINATIONS.map((each) => each || 'base')];
+    const objects = parsed(await together([
+      ...overlays.map((name) => () => kustomize(join(folder, 'overlays', name))),
+      ...COMBINATIONS.map((each) => () => combine(each.split(' ').filter(Boolean))),
+    ]));
+    return new Map(names.map((name, i) => [name, objects[i]]));
+  })();
   return all;
 }
 

@@ -3,20 +3,20 @@
 // combinations are looked at, each object once.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { root, temporaryFolder } from '../browser/shop.mjs';
+import { ended, root, temporaryFolder } from '../browser/shop.mjs';
 import { environments, everything, read, render, withKubectl } from './render.mjs';
 
 const programs = join(root, '.venv-kustomize/bin');
 const withValidators = existsSync(join(programs, 'checkov')) ? withKubectl : { skip: 'scripts/test installs checkov and kubernetes-validate' };
 
 const every = withValidators.skip ? [] : [
-  ...everything().values(),
-  ...render('monitoring', 'monitoring/logging', 'monitoring/logging/small', 'namespace', ...environments.map((name) => `argocd/${name}`)),
+  ...(await everything()).values(),
+  ...await render('monitoring', 'monitoring/logging', 'monitoring/logging/small', 'namespace', ...environments.map((name) => `argocd/${name}`)),
 ].flat();
 const unique = [...new Map(every.map((each) => [JSON.stringify(each), each])).values()];
 
@@ -61,20 +61,28 @@ function unlike(value, form, path) {
   ];
 }
 
-/** A file for each of these, in a folder that goes. */
-function written(objects, work) {
+/**
+ * Has a program look at these, in a file, while others go on: what it says goes into files too, since nobody reads a pipe meanwhile.
+ */
+function look(objects, program, ...words) {
   const folder = temporaryFolder();
-  try {
-    const path = join(folder, 'all.yaml');
-    // JSON is YAML.
-    writeFileSync(path, objects.map((each) => JSON.stringify(each)).join('\n---\n'));
-    return work(path);
-  } finally {
+  const path = join(folder, 'all.yaml');
+  // JSON is YAML.
+  writeFileSync(path, objects.map((each) => JSON.stringify(each)).join('\n---\n'));
+  const [stdout, stderr] = ['stdout', 'stderr'].map((name) => openSync(join(folder, name), 'w'));
+  const child = spawn(join(programs, program), [...words, path], { stdio: ['ignore', stdout, stderr] });
+  const done = ended(child).then((status) => ({
+    status, stdout: readFileSync(join(folder, 'stdout'), 'utf8'), stderr: readFileSync(join(folder, 'stderr'), 'utf8'),
+  })).finally(() => {
+    for (const file of [stdout, stderr]) closeSync(file);
     rmSync(folder, { recursive: true, force: true });
-  }
+  });
+  // Whoever waits for it is told; nobody may do so for a while.
+  done.catch(() => {});
+  return done;
 }
 
-const run = (program, ...words) => spawnSync(join(programs, program), words, { encoding: 'utf8', maxBuffer: 256 << 20 });
+const run = (program, ...words) => spawnSync(join(programs, program), words, { encoding: 'utf8' });
 
 /** The three newest versions of Kubernetes that it has the schemas of. */
 function newest() {
@@ -83,25 +91,39 @@ function newest() {
   return versions.sort((one, other) => other.localeCompare(one, 'en', { numeric: true })).slice(0, 3);
 }
 
-const validate = (objects, versions) => written(objects, (path) => (
-  run('kubernetes-validate', '--strict', ...versions.flatMap((version) => ['-k', version]), path)));
+const validate = (objects, versions) => look(objects, 'kubernetes-validate', '--strict', ...versions.flatMap((version) => ['-k', version]));
 
-test('kubernetes-validate takes all of it, for the three newest versions', withValidators, () => {
-  const versions = newest();
+const versions = withValidators.skip ? [] : newest();
+const natives = unique.filter((each) => !(name(each) in STRANGERS));
+
+/** What belongs to the shop, and one that is to be found. The monitoring has tests of its own. */
+function shops() {
+  const ours = unique.filter(({ metadata }) => metadata.namespace === 'eshopz');
+  const planted = structuredClone(ours.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'eshopz'));
+  planted.metadata.name = 'planted';
+  planted.spec.template.spec.containers[0].securityContext = { allowPrivilegeEscalation: true };
+  return [...ours, planted];
+}
+
+// Both at once, and beside the other tests.
+const validated = withValidators.skip ? undefined : validate(natives, versions);
+const checked = withValidators.skip ? undefined
+  : look(shops(), 'checkov', '--skip-download', '--framework', 'kubernetes', '--compact', '--quiet', '--soft-fail', '--output', 'json', '--file');
+
+test('kubernetes-validate takes all of it, for the three newest versions', withValidators, async () => {
   assert.equal(versions.length, 3);
-  const ours = unique.filter((each) => !(name(each) in STRANGERS));
-  assert.ok(ours.length > 150, `only ${ours.length} objects`);
-  const done = validate(ours, versions);
+  assert.ok(natives.length > 150, `only ${natives.length} objects`);
+  const done = await validated;
   const told = (done.stdout + done.stderr).split('\n');
   assert.deepEqual(told.filter((line) => line && !line.includes(' passed ')), []);
   assert.equal(done.status, 0);
-  assert.equal(told.filter((line) => line.includes(' passed ')).length, versions.length * ours.length);
+  assert.equal(told.filter((line) => line.includes(' passed ')).length, versions.length * natives.length);
 });
 
-test('kubernetes-validate finds a field that there is not', withValidators, () => {
+test('kubernetes-validate finds a field that there is not', withValidators, async () => {
   const wrong = structuredClone(unique.find(({ kind }) => kind === 'Deployment'));
   wrong.spec.template.spec.containers[0].livenesProbe = {};
-  const done = validate([wrong], newest().slice(0, 1));
+  const done = await validate([wrong], versions.slice(0, 1));
   assert.notEqual(done.status, 0);
   assert.match(done.stdout + done.stderr, /livenesProbe/);
 });
@@ -124,14 +146,8 @@ const EXCEPTIONS = {
   CKV_K8S_40: [/\.(postgres|redis)$/, 'a high user id: these images have users of their own'],
 };
 
-test('checkov finds nothing but what is listed here with a reason, and what is planted', withValidators, () => {
-  // What belongs to the shop. The monitoring has tests of its own.
-  const ours = unique.filter(({ metadata }) => metadata.namespace === 'eshopz');
-  const planted = structuredClone(ours.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'eshopz'));
-  planted.metadata.name = 'planted';
-  planted.spec.template.spec.containers[0].securityContext = { allowPrivilegeEscalation: true };
-  const done = written([...ours, planted], (path) => (
-    run('checkov', '--skip-download', '--framework', 'kubernetes', '--compact', '--quiet', '--soft-fail', '--output', 'json', '--file', path)));
+test('checkov finds nothing but what is listed here with a reason, and what is planted', withValidators, async () => {
+  const done = await checked;
   assert.equal(done.status, 0, done.stderr);
   const { results, summary } = JSON.parse(done.stdout);
   assert.ok(summary.passed > 500, `only ${summary.passed} checks`);
