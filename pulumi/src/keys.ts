@@ -14,28 +14,40 @@ const PURPOSES = {
   cache: "Redis at rest",
   messaging: "topics and queues",
   secrets: "Secrets Manager",
-  storage: "files and images",
+  registry: "images of the shop",
   logs: "what CloudWatch keeps",
 } as const;
 
-export type Purpose = keyof typeof PURPOSES;
+/** Where CloudFront keeps its certificates, rules and figures. */
+export const EDGE_REGION = "us-east-1";
+
+export type Purpose = keyof typeof PURPOSES | "edge";
 
 export class Keys extends Part {
   private readonly all = new Map<Purpose, aws.kms.Key>();
 
   constructor(settings: Settings, account: Account, parent: pulumi.Resource) {
     super("Keys", settings, parent);
-    for (const [purpose, meaning] of Object.entries(PURPOSES) as Array<[Purpose, string]>) {
+    const purposes: Array<[string, string]> = Object.entries(PURPOSES);
+    if (settings.region !== EDGE_REGION) purposes.push(["edge", "alarms and logs of CloudFront"]);
+    for (const [purpose, meaning] of purposes as Array<[Purpose, string]>) {
+      const region = purpose === "edge" ? { region: EDGE_REGION } : {};
       const key = new aws.kms.Key(this.named(purpose), {
+        ...region,
         description: `EShopz ${settings.stack}: ${meaning}`,
         enableKeyRotation: true,
         deletionWindowInDays: 30,
         policy: policy(...statements(purpose, settings, account)),
       }, { ...this.child, protect: settings.protect });
-      new aws.kms.Alias(this.named(purpose), { name: `alias/${this.named(purpose)}`, targetKeyId: key.keyId }, this.child);
+      new aws.kms.Alias(this.named(purpose), { ...region, name: `alias/${this.named(purpose)}`, targetKeyId: key.keyId }, this.child);
       this.all.set(purpose, key);
     }
     this.registerOutputs();
+  }
+
+  /** Of what CloudFront needs, which is in us-east-1 wherever the rest is. */
+  atEdge(purpose: "messaging" | "logs"): pulumi.Output<string> {
+    return this.arn(this.settings.region === EDGE_REGION ? purpose : "edge");
   }
 
   arn(purpose: Purpose): pulumi.Output<string> {
@@ -55,25 +67,27 @@ function statements(purpose: Purpose, settings: Settings, account: Account): Sta
   };
   const use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey"];
   const ours = { StringEquals: { "aws:SourceAccount": account.id } };
+  const topics: Statement = {
+    Sid: "topics",
+    Principal: { Service: ["sns.amazonaws.com", "cloudwatch.amazonaws.com", "budgets.amazonaws.com"] },
+    Action: ["kms:Decrypt", "kms:GenerateDataKey"],
+    Resource: "*",
+    Condition: ours,
+  };
+  const logs = (region: string): Statement => ({
+    Sid: "logs",
+    Principal: { Service: `logs.${region}.amazonaws.com` },
+    Action: use,
+    Resource: "*",
+    Condition: { ArnLike: { "kms:EncryptionContext:aws:logs:arn": pulumi.interpolate`arn:aws:logs:${region}:${account.id}:log-group:*` } },
+  });
   switch (purpose) {
     case "messaging":
-      return [owner, { Sid: "topics", Principal: { Service: ["sns.amazonaws.com", "cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }, Action: ["kms:Decrypt", "kms:GenerateDataKey"], Resource: "*", Condition: ours }];
+      return [owner, topics];
     case "logs":
-      return [owner, {
-        Sid: "logs",
-        Principal: { Service: `logs.${settings.region}.amazonaws.com` },
-        Action: use,
-        Resource: "*",
-        Condition: { ArnLike: { "kms:EncryptionContext:aws:logs:arn": pulumi.interpolate`arn:aws:logs:${settings.region}:${account.id}:log-group:*` } },
-      }];
-    case "storage":
-      return [owner, {
-        Sid: "cloudfront",
-        Principal: { Service: "cloudfront.amazonaws.com" },
-        Action: ["kms:Decrypt"],
-        Resource: "*",
-        Condition: { ...ours, StringLike: { "aws:SourceArn": pulumi.interpolate`arn:aws:cloudfront::${account.id}:distribution/*` } },
-      }];
+      return [owner, logs(settings.region)];
+    case "edge":
+      return [owner, topics, logs(EDGE_REGION)];
     case "cluster":
       // Disks of instances that an autoscaling group starts.
       return [owner, {

@@ -15,7 +15,7 @@ export abstract class Part extends pulumi.ComponentResource {
     return `${this.settings.prefix}-${name}`;
   }
 
-  protected get child(): { parent: this } {
+  protected get child(): { parent: pulumi.Resource } {
     return { parent: this };
   }
 }
