@@ -33,6 +33,7 @@ export const UNTAGGABLE = new Set([
   "aws:sns/topicPolicy:TopicPolicy",
   "aws:sns/topicSubscription:TopicSubscription",
   "aws:sqs/queuePolicy:QueuePolicy",
+  "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration",
 ]);
 
 /** Puts the tags of a stack onto everything of AWS that takes some. */
