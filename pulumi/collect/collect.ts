@@ -99,6 +99,8 @@ export async function collect(stack: string, changes: Raw = {}, region?: string)
   const said = file(stack);
   const settings = settingsOf(stack, region ?? said.region, { ...said.raw, ...changes });
   const resources: Resource[] = [];
+  // Pulumi takes a stack for each promise, which is a third of the time.
+  Error.stackTraceLimit = 0;
   await pulumi.runtime.setMocks({
     newResource(args) {
       const secrets: string[] = [];
@@ -119,5 +121,6 @@ export async function collect(stack: string, changes: Raw = {}, region?: string)
   }
   const environment = await new Promise<Record<string, string>>((known) => { pulumi.all(platform.environment).apply(known); });
   await pulumi.runtime.disconnect();
+  Error.stackTraceLimit = 10;
   return { settings, resources, environment, secretOutputs };
 }

@@ -1,0 +1,6 @@
+// In one process, for the stacks are made once: `node --test build/tests/all.js`.
+
+import "./config";
+import "./events";
+import "./policies";
+import "./stacks";
