@@ -18,13 +18,19 @@ for (const rules of [access, network, data, edge, watch]) {
 
 const provider = dirname(require.resolve("@pulumi/aws/package.json"));
 
+const answers = new Map<string, boolean>();
+
 /** Whether the provider takes tags for a type, by what it says of it to TypeScript. */
 export function taggable(type: string): boolean {
+  const known = answers.get(type);
+  if (known !== undefined) return known;
   const [, path = "", name = ""] = /^aws:([\w/]+):(\w+)$/.exec(type) ?? [];
   const text = readFileSync(join(provider, `${path}.d.ts`), "utf8");
   const [args] = new RegExp(`export interface ${name}Args \\{[^]*?\\n\\}`).exec(text) ?? [];
   if (!args) throw new Error(`@pulumi/aws says nothing of ${type}`);
-  return /^ {4}tags\?:/m.test(args);
+  const takes = /^ {4}tags\?:/m.test(args);
+  answers.set(type, takes);
+  return takes;
 }
 
 const tagged: Rule = ({ type, inputs }, { settings }) => {

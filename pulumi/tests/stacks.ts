@@ -1,8 +1,11 @@
 // Every stack against every rule, and what the rules do not see: outputs, and lists that nobody needs any more.
 
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 
+import { ROOT } from "../collect/collect";
 import { STARS, usedStars } from "../policy/access";
 import { EVERYWHERE, RULES } from "../policy/all";
 import { CIDRS, WAYS_OUT, routesOf } from "../policy/network";
@@ -72,5 +75,22 @@ test("no input but those that Pulumi encrypts has a password in it", async () =>
       for (const path of resource.secrets) delete covered[path.split(/[.[]/)[0]!];
       assert.ok(!JSON.stringify(covered).includes("password-of"), `${name}: ${resource.type} ${resource.name}`);
     }
+  }
+});
+
+/** Of platform.env what the settings say; the rest is made by AWS. */
+const SAID = ["ALB_GROUP", "ALB_NAME", "ALB_SCHEME", "AWS_REGION", "CLUSTER_NAME", "ESHOPZ_EVENTS_PREFIX", "ESHOPZ_SECRETS", "ESHOPZ_TRUSTED_PROXIES",
+  "NODE_ARCHITECTURE", "SECRET_DATABASE", "SECRET_SHOP", "STACK", "VPC_CIDR"];
+const OVERLAYS: Record<string, string> = { dev: "dev", staging: "staging", "prod-combined": "prod", "prod-split": "prod" };
+
+test("the overlays have what the program hands out", async (t) => {
+  const folder = join(ROOT, "../kustomize/overlays");
+  if (!existsSync(folder)) return t.skip("there are no overlays yet");
+  for (const [overlay, stack] of Object.entries(OVERLAYS)) {
+    const { environment } = await variant(stack);
+    const text = readFileSync(join(folder, overlay, "platform.env"), "utf8");
+    const values = Object.fromEntries(text.split("\n").filter((line) => /^[A-Z]/.test(line)).map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+    assert.deepEqual(Object.keys(values).sort(), Object.keys(environment).sort(), overlay);
+    for (const name of SAID) assert.equal(values[name], environment[name], `${overlay}: ${name}`);
   }
 });

@@ -73,6 +73,14 @@ make_python() {
     touch "$1/complete"
 }
 
+# The program in pulumi/, built: its packages by the lock file, unless they are there.
+make_platform() {
+    if [[ ! pulumi/node_modules/.package-lock.json -nt pulumi/package-lock.json ]]; then
+        npm ci --prefix pulumi --no-audit --no-fund --loglevel=error
+    fi
+    (cd pulumi && node node_modules/typescript/bin/tsc)
+}
+
 # Installs what is missing. Asks first when somebody sits at a terminal.
 install_missing() {
     ((${#missing[@]})) || return 0
