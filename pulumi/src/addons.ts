@@ -30,6 +30,11 @@ export class Addons extends Part {
       serviceAccount: account("aws-load-balancer-controller"),
       // Pulumi opens the nodes to the load balancer.
       enableBackendSecurityGroup: false,
+      // WAF of old and Shield are asked for nothing, so that it needs no right to.
+      enableWaf: false,
+      enableShield: false,
+      // What it takes over keeps its tags.
+      externalManagedTags: ["Name", "project", "stack", "managed-by"],
     });
     this.chart(provider, "external-secrets", { installCRDs: true, serviceAccount: account("external-secrets") });
     // By `kubectl port-forward`: its address is not open to the world.

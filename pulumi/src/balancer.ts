@@ -51,7 +51,7 @@ export class Balancer extends Part {
       idleTimeout: 60,
       accessLogs: { enabled: true, bucket: storage.logs.bucket, prefix: "balancer" },
       tags: { [CLUSTER_TAG]: settings.prefix, "ingress.k8s.aws/stack": GROUP, "ingress.k8s.aws/resource": "LoadBalancer" },
-    }, { ...this.child, protect: settings.protect });
+    }, { ...this.child, dependsOn: [storage.mayWriteLogs], protect: settings.protect });
     this.registerOutputs();
   }
 }

@@ -13,6 +13,26 @@ import { KUBERNETES } from "./versions";
 const LOGS = ["api", "audit", "authenticator", "controllerManager", "scheduler"];
 const LOGS_DAYS = 30;
 const DISK_GIB = 20;
+/** Addresses come by the block (addons.ts), so that a small node is not full with seventeen pods. */
+const PODS = 60;
+
+/** What a node of Amazon Linux 2023 is told beside what EKS tells it. */
+const NODE_CONFIG = `MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="//"
+
+--//
+Content-Type: application/node.eks.aws
+
+---
+apiVersion: node.eks.aws/v1alpha1
+kind: NodeConfig
+spec:
+  kubelet:
+    config:
+      maxPods: ${PODS}
+
+--//--
+`;
 
 /** What a node may: join, give pods an address, fetch images. */
 const NODE_POLICIES = ["AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly"];
@@ -79,6 +99,7 @@ export class Cluster extends Part {
     const template = new aws.ec2.LaunchTemplate(this.named(name), {
       name: this.named(name),
       updateDefaultVersion: true,
+      userData: Buffer.from(NODE_CONFIG).toString("base64"),
       // Pods have roles of their own and no business with the node's: one hop ends before them.
       metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
       blockDeviceMappings: [{

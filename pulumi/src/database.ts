@@ -41,8 +41,7 @@ export class Database extends Part {
       clusterIdentifier: settings.prefix,
       engine: "aurora-postgresql",
       engineVersion: POSTGRESQL,
-      databaseName: "postgres",
-      masterUsername: "owner",
+      masterUsername: "eshopz_owner",
       manageMasterUserPassword: true,
       masterUserSecretKmsKeyId: keys.arn("secrets"),
       storageEncrypted: true,
@@ -74,7 +73,8 @@ export class Database extends Part {
       // Who takes over first: the next one, which is as large as the writer.
       promotionTier: Math.min(place, 15),
       publiclyAccessible: false,
-      autoMinorVersionUpgrade: true,
+      // The version is said in versions.ts, and changed there.
+      autoMinorVersionUpgrade: false,
       performanceInsightsEnabled: true,
       performanceInsightsKmsKeyId: keys.arn("database"),
       // A week of it costs nothing.

@@ -50,9 +50,11 @@ export class Identity extends Part {
     this.account("otel-collector", ["monitoring", "otel-collector"], [
       { Sid: "traces", Action: ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], Resource: "*" },
     ]);
-    const disks = this.account("ebs-csi", ["kube-system", "ebs-csi-controller-sa"], [{
-      Sid: "key", Action: ["kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey"], Resource: around.keys.arn("cluster"),
-    }]);
+    const key = around.keys.arn("cluster");
+    const disks = this.account("ebs-csi", ["kube-system", "ebs-csi-controller-sa"], [
+      { Sid: "key", Action: ["kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey"], Resource: key },
+      { Sid: "grant", Action: "kms:CreateGrant", Resource: key, Condition: { Bool: { "kms:GrantIsForAWSResource": "true" } } },
+    ]);
     new aws.iam.RolePolicyAttachment(this.named("ebs-csi"), { role: disks.name, policyArn: "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy" }, this.child);
     if (settings.repository) this.pipeline();
     this.registerOutputs();
@@ -100,7 +102,13 @@ export class Identity extends Part {
           Action: ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"],
           Resource: queues,
         },
-        { Sid: "dead", Action: ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], Resource: of(messaging.dead) },
+        // `eshopz events dead` and `redrive`, in a pod of the module.
+        {
+          Sid: "dead",
+          Action: ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"],
+          Resource: of(messaging.dead),
+        },
+        { Sid: "redrive", Action: "sqs:SendMessage", Resource: queues },
       );
     }
     if (topics.length + queues.length > 0) {

@@ -12,11 +12,11 @@ export const CLUSTER_TAG = "elbv2.k8s.aws/cluster";
 const LOOK = [
   "acm:DescribeCertificate", "acm:ListCertificates", "ec2:DescribeAccountAttributes", "ec2:DescribeAddresses", "ec2:DescribeAvailabilityZones",
   "ec2:DescribeInstances", "ec2:DescribeInternetGateways", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets",
-  "ec2:DescribeTags", "ec2:DescribeVpcs", "elasticloadbalancing:DescribeListenerAttributes", "elasticloadbalancing:DescribeListenerCertificates",
+  "ec2:DescribeIpamPools", "ec2:DescribeRouteTables", "ec2:DescribeTags", "ec2:DescribeVpcs", "ec2:GetSecurityGroupsForVpc", "elasticloadbalancing:DescribeCapacityReservation", "elasticloadbalancing:DescribeListenerAttributes", "elasticloadbalancing:DescribeListenerCertificates",
   "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancerAttributes", "elasticloadbalancing:DescribeLoadBalancers",
   "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeSSLPolicies", "elasticloadbalancing:DescribeTags",
   "elasticloadbalancing:DescribeTargetGroupAttributes", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
-  "elasticloadbalancing:DescribeTrustStores", "shield:GetSubscriptionState", "wafv2:GetWebACLForResource",
+  "elasticloadbalancing:DescribeTrustStores", "wafv2:GetWebACLForResource",
 ];
 
 export function LOAD_BALANCER_CONTROLLER(settings: Settings, account: Account): Statement[] {

@@ -7,6 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Account } from "./account";
 import type { Settings } from "./config";
 import { Part, policy } from "./part";
+import type { Storage } from "./storage";
 
 export const VPC_CIDR = "10.0.0.0/16";
 export const PUBLIC_CIDRS = ["10.0.101.0/24", "10.0.102.0/24", "10.0.103.0/24"];
@@ -23,10 +24,11 @@ export class Network extends Part {
   readonly publicSubnets: aws.ec2.Subnet[];
   readonly privateSubnets: aws.ec2.Subnet[];
   readonly databaseSubnets: aws.ec2.Subnet[];
+  readonly natInstances: aws.ec2.Instance[] = [];
   /** The private route tables, one a zone: NATs are put into them. */
   private readonly ways: aws.ec2.RouteTable[];
 
-  constructor(settings: Settings, private readonly account: Account, flowLogs: aws.s3.Bucket, parent: pulumi.Resource) {
+  constructor(settings: Settings, private readonly account: Account, storage: Storage, parent: pulumi.Resource) {
     super("Network", settings, parent);
     this.vpc = new aws.ec2.Vpc(this.named("vpc"), { cidrBlock: VPC_CIDR, enableDnsSupport: true, enableDnsHostnames: true }, this.child);
     // The one that comes with a network lets everything through among its members: it has none here, and lets nothing.
@@ -46,10 +48,10 @@ export class Network extends Part {
       vpcId: this.vpc.id,
       trafficType: "ALL",
       logDestinationType: "s3",
-      logDestination: pulumi.interpolate`${flowLogs.arn}/flows/`,
+      logDestination: pulumi.interpolate`${storage.logs.arn}/flows/`,
       maxAggregationInterval: 600,
       destinationOptions: { fileFormat: "parquet", perHourPartition: true },
-    }, this.child);
+    }, { ...this.child, dependsOn: [storage.mayWriteLogs] });
     this.registerOutputs();
   }
 
@@ -77,7 +79,7 @@ export class Network extends Part {
   }
 
   private nat(): void {
-    if (this.settings.nat === "instances") return this.natInstances();
+    if (this.settings.nat === "instances") return this.makeInstances();
     const count = this.settings.nat === "one" ? 1 : this.ways.length;
     const gateways = this.publicSubnets.slice(0, count).map((subnet, place) => {
       const address = new aws.ec2.Eip(this.named(`nat-${place + 1}`), { domain: "vpc" }, this.child);
@@ -90,7 +92,7 @@ export class Network extends Part {
   }
 
   /** In each zone the least instance, as AWS describes it ("NAT instances"): a fifth of a gateway's price, and 5 Gbit/s at most. */
-  private natInstances(): void {
+  private makeInstances(): void {
     const group = new aws.ec2.SecurityGroup(this.named("nat"), { vpcId: this.vpc.id, description: "NAT: takes what comes from the private networks" }, this.child);
     PRIVATE_CIDRS.forEach((cidrIpv4, place) => {
       new aws.vpc.SecurityGroupIngressRule(this.named(`nat-from-${place + 1}`), { securityGroupId: group.id, cidrIpv4, ipProtocol: "-1", description: "private network" }, this.child);
@@ -111,6 +113,7 @@ export class Network extends Part {
         userData: NAT_SETUP,
         userDataReplaceOnChange: true,
       }, { ...this.child, ignoreChanges: ["ami"] });
+      this.natInstances.push(instance);
       new aws.ec2.Eip(this.named(`nat-${place + 1}`), { domain: "vpc", instance: instance.id }, this.child);
       new aws.ec2.Route(this.named(`private-${place + 1}-nat`), {
         routeTableId: table.id,
@@ -129,7 +132,8 @@ export class Network extends Part {
         evaluationPeriods: 2,
         threshold: 1,
         comparisonOperator: "GreaterThanOrEqualToThreshold",
-        treatMissingData: "breaching",
+        // Before its first figures it is not to be restarted.
+        treatMissingData: "notBreaching",
         alarmActions: [`arn:aws:automate:${this.settings.region}:ec2:reboot`],
       }, this.child);
     });
@@ -178,7 +182,8 @@ const NAT_SETUP = `#!/bin/bash
 set -eux
 echo 'net.ipv4.ip_forward = 1' > /etc/sysctl.d/90-nat.conf
 sysctl --system
-dnf install -y nftables
+# Its public address comes a little later than itself.
+until dnf install -y nftables; do sleep 5; done
 out=$(ip route show default | awk '{ print $5; exit }')
 cat > /etc/sysconfig/nftables.conf <<RULES
 table ip nat {

@@ -40,7 +40,7 @@ export class Platform extends pulumi.ComponentResource {
     this.account = account();
     const keys = new Keys(settings, this.account, this);
     const storage = new Storage(settings, this.account, this);
-    this.network = new Network(settings, this.account, storage.logs, this);
+    this.network = new Network(settings, this.account, storage, this);
     this.cluster = new Cluster(settings, this.network, keys, this);
     const database = new Database(settings, this.account, this.network, keys, this);
     const cache = new Cache(settings, this.network, keys, this);
@@ -55,7 +55,7 @@ export class Platform extends pulumi.ComponentResource {
     this.firewall = new Firewall(settings, keys, this);
     this.edge = new Edge(settings, this.balancer, storage, this.firewall, this);
     new Backups(settings, database, keys, this);
-    new Watch(settings, { account: this.account, keys, database, cache, messaging, balancer: this.balancer, edge: this.edge, firewall: this.firewall }, this);
+    new Watch(settings, { account: this.account, keys, network: this.network, database, cache, messaging, balancer: this.balancer, edge: this.edge, firewall: this.firewall }, this);
     this.registerOutputs();
   }
 

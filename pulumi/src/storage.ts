@@ -15,10 +15,15 @@ export class Storage extends Part {
   readonly statics: aws.s3.Bucket;
   readonly copy: aws.s3.Bucket;
   readonly logs: aws.s3.Bucket;
+  /** What writes logs waits for its right to. */
+  readonly mayWriteLogs: aws.s3.BucketPolicy;
+
+  private readonly versionings: aws.s3.BucketVersioning[] = [];
 
   constructor(settings: Settings, private readonly account: Account, parent: pulumi.Resource) {
     super("Storage", settings, parent);
-    this.logs = this.bucket("logs", { statements: (bucket) => this.deliveries(bucket) });
+    this.logs = this.bucket("logs", {});
+    this.mayWriteLogs = this.policy("logs", this.logs, undefined, this.deliveries(this.logs));
     // What everybody may read by CloudFront needs no key of ours: S3's own, in both regions.
     this.statics = this.bucket("static", { tiering: true });
     this.copy = this.bucket("static-copy", { region: settings.replicaRegion, tiering: true });
@@ -42,7 +47,6 @@ export class Storage extends Part {
   private bucket(name: string, is: {
     region?: string;
     tiering?: boolean;
-    statements?: (bucket: aws.s3.Bucket) => Statement[];
   }): aws.s3.Bucket {
     const region = is.region ? { region: is.region } : {};
     // Names of buckets are those of all accounts: the account's number makes them ours.
@@ -54,7 +58,7 @@ export class Storage extends Part {
       ...of, blockPublicAcls: true, blockPublicPolicy: true, ignorePublicAcls: true, restrictPublicBuckets: true,
     }, this.child);
     new aws.s3.BucketOwnershipControls(this.named(name), { ...of, rule: { objectOwnership: "BucketOwnerEnforced" } }, this.child);
-    new aws.s3.BucketVersioning(this.named(name), { ...of, versioningConfiguration: { status: "Enabled" } }, this.child);
+    this.versionings.push(new aws.s3.BucketVersioning(this.named(name), { ...of, versioningConfiguration: { status: "Enabled" } }, this.child));
     new aws.s3.BucketServerSideEncryptionConfiguration(this.named(name), {
       ...of,
       rules: [{ applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }],
@@ -65,12 +69,11 @@ export class Storage extends Part {
         ...of, name: "archive", tierings: [{ accessTier: "ARCHIVE_ACCESS", days: 180 }],
       }, this.child);
     }
-    if (is.statements) this.policy(name, bucket, is.region, is.statements(bucket));
     return bucket;
   }
 
-  private policy(name: string, bucket: aws.s3.Bucket, region: string | undefined, statements: Statement[]): void {
-    new aws.s3.BucketPolicy(this.named(name), {
+  private policy(name: string, bucket: aws.s3.Bucket, region: string | undefined, statements: Statement[]): aws.s3.BucketPolicy {
+    return new aws.s3.BucketPolicy(this.named(name), {
       bucket: bucket.bucket,
       ...(region ? { region } : {}),
       policy: policy(...statements, {
@@ -137,6 +140,7 @@ export class Storage extends Part {
         deleteMarkerReplication: { status: "Enabled" },
         destination: { bucket: this.copy.arn, storageClass: "INTELLIGENT_TIERING" },
       }],
-    }, this.child);
+      // S3 copies versions, and refuses to before both buckets have them.
+    }, { ...this.child, dependsOn: this.versionings });
   }
 }

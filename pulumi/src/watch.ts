@@ -15,11 +15,13 @@ import { TOPOLOGY, deadName, queueName } from "./events";
 import type { Firewall } from "./firewall";
 import { EDGE_REGION, type Keys } from "./keys";
 import type { Messaging } from "./messaging";
+import type { Network } from "./network";
 import { Part, policy } from "./part";
 
 interface Watched {
   account: Account;
   keys: Keys;
+  network: Network;
   database: Database;
   cache: Cache;
   messaging: Messaging;
@@ -59,6 +61,7 @@ export class Watch extends Part {
     this.balancer();
     this.queues();
     this.edge();
+    this.nat();
     new aws.cloudwatch.Dashboard(settings.prefix, { dashboardName: settings.prefix, dashboardBody: dashboardBody(settings.region, this.panels) }, this.child);
     this.budget();
     new aws.xray.Group(settings.prefix, {
@@ -188,6 +191,16 @@ export class Watch extends Part {
       what: "Customers are answered with errors.",
       region: EDGE_REGION, namespace: "AWS/CloudFront", metric: "5xxErrorRate", dimensions: { DistributionId: edge.distribution.id, Region: "Global" }, above: 1,
     }]]);
+  }
+
+  private nat(): void {
+    const { natInstances } = this.watched.network;
+    if (natInstances.length > 0) {
+      this.alarms("NAT: failed checks", natInstances.map((instance, place): [string, Alarm] => [`nat-${place + 1}-away`, {
+        what: "The way out of a zone is away: its pods reach neither Stripe nor the mail server.",
+        namespace: "AWS/EC2", metric: "StatusCheckFailed", dimensions: { InstanceId: instance.id }, statistic: "Maximum", above: 0, periods: 1, missing: "breaching",
+      }]));
+    }
   }
 
   private budget(): void {

@@ -51,6 +51,15 @@ test("production, committed for a year, is within the first sketch's sum", async
   near(Object.values(SKETCH).reduce((sum, usd) => sum + usd, 0), 281.26);
 });
 
+test("a stack's budget is above its bill, and not by far", async () => {
+  for (const [name, collected] of await variants()) {
+    if (name.includes(",")) continue;
+    const sum = total(bill(collected));
+    const { monthlyBudget } = collected.settings;
+    assert.ok(monthlyBudget > sum && monthlyBudget < sum * 1.3, `${name}: a budget of ${monthlyBudget} for ${sum.toFixed(2)}`);
+  }
+});
+
 test("each service of a bill is explained beside the sketch", async () => {
   const services = new Set<string>();
   for (const collected of (await variants()).values()) for (const { service } of bill(collected)) services.add(service);
