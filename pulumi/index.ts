@@ -1,9 +1,9 @@
 // The platform of the stack that Pulumi runs. README.md says how; src/platform.ts is where to begin to read.
 
-import { settings } from "./src/config";
+import { readSettings } from "./src/config";
 import { Platform } from "./src/platform";
 
-const platform = new Platform(settings());
+const platform = new Platform(readSettings());
 
 /** For `scripts/platform-env`. */
 export const environment = platform.environment;

@@ -14,18 +14,18 @@ export interface Estimate {
   total: number;
 }
 
-const made = new Map<string, Promise<Awaited<ReturnType<typeof collect>>>>();
+const collecting = new Map<string, Promise<Awaited<ReturnType<typeof collect>>>>();
 let last: Promise<unknown> = Promise.resolve();
 
 /** One after the other, and each settings once: Pulumi has one state for the process. */
 function once(stack: string, changes: Scenario["changes"]) {
   const key = JSON.stringify([stack, changes ?? {}]);
-  let found = made.get(key);
+  let found = collecting.get(key);
   if (!found) {
     const before = last;
     found = (async () => { await before; return collect(stack, changes); })();
     last = found.catch(() => undefined);
-    made.set(key, found);
+    collecting.set(key, found);
   }
   return found;
 }

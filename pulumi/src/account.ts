@@ -1,7 +1,7 @@
 // Whose account it is and which zones are used.
 
 import * as aws from "@pulumi/aws";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 export interface Account {
   id: pulumi.Output<string>;

@@ -2,7 +2,7 @@
 
 import * as aws from "@pulumi/aws";
 import * as kubernetes from "@pulumi/kubernetes";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 import type { Cluster } from "./cluster";
 import type { Settings } from "./config";

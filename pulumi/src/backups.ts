@@ -1,7 +1,7 @@
 // Beside Aurora's own backups, which go with its region and its cluster: one a day by AWS Backup, with a copy in another region.
 
 import * as aws from "@pulumi/aws";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 import type { Settings } from "./config";
 import type { Database } from "./database";

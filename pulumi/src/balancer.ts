@@ -3,7 +3,7 @@
 // tags by which the controller finds what is its own: the Ingress of the group brings listener, rules and targets.
 
 import * as aws from "@pulumi/aws";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 import type { Cluster } from "./cluster";
 import type { Settings } from "./config";

@@ -232,7 +232,7 @@ const NAMES = ["alarmEmail", "cache", "database", "endpoints", "hostName", "mont
   "replicaRegion", "repository", "shop", "spot", "wafAtLoadBalancer", "zoneName"];
 
 /** The settings of the stack that Pulumi runs. Secrets are not among them: `secrets.ts` asks for these. */
-export function settings(): Settings {
+export function readSettings(): Settings {
   const config = new pulumi.Config("eshopz");
   const raw: Raw = {};
   for (const name of NAMES) {

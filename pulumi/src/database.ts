@@ -4,7 +4,7 @@
 // The first sketch had `db.t3.micro`, which Aurora does not offer: its least are db.t4g.medium and serverless.
 
 import * as aws from "@pulumi/aws";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 import type { Account } from "./account";
 import type { Settings } from "./config";

@@ -2,7 +2,7 @@
 // answers last, hands out static files, and passes the rest on.
 
 import * as aws from "@pulumi/aws";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 import type { Balancer } from "./balancer";
 import type { Settings } from "./config";

@@ -1,7 +1,7 @@
 // AWS WAF's rules: what attackers send is refused before it reaches the shop, and so is who asks too often.
 
 import * as aws from "@pulumi/aws";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 import type { Settings } from "./config";
 import { EDGE_REGION, type Keys } from "./keys";

@@ -2,7 +2,7 @@
 // gets hours of credentials and never a key. Plus the role of the pipeline.
 
 import * as aws from "@pulumi/aws";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 import type { Account } from "./account";
 import type { Cluster } from "./cluster";

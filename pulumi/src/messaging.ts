@@ -2,7 +2,7 @@
 // listens, and between them a filter that lets through what its listeners take.
 
 import * as aws from "@pulumi/aws";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 import type { Settings } from "./config";
 import { TOPOLOGY, deadName, queueName, topicName } from "./events";

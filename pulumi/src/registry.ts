@@ -1,7 +1,7 @@
 // Where the shop's image is. A tag means one image for ever, and each is looked through when it arrives.
 
 import * as aws from "@pulumi/aws";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 import type { Settings } from "./config";
 import type { Keys } from "./keys";

@@ -1,6 +1,6 @@
 // What every resource is tagged with, so that the bill can be read by stack and nothing is without an owner.
 
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 import type { Settings } from "./config";
 
