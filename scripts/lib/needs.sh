@@ -73,7 +73,12 @@ make_python() {
     touch "$1/complete"
 }
 
-# The program in pulumi/, built: its packages by the lock file, unless they are there.
+# Whether Node.js is new enough for the program in pulumi/: its libraries need more than the tests.
+node_runs_platform() {
+    node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (+a === 20 && b >= 19) ? 0 : 1)'
+}
+
+# That program, built: its packages by the lock file, unless they are there.
 make_platform() {
     if [[ ! pulumi/node_modules/.package-lock.json -nt pulumi/package-lock.json ]]; then
         npm ci --prefix pulumi --no-audit --no-fund --loglevel=error
