@@ -26,6 +26,8 @@ export interface Database {
   readers: number;
   /** Days to any second of which it can be set back. */
   backupDays: number;
+  /** A snapshot that it begins as, when it is made anew; nothing otherwise. */
+  snapshot: string;
 }
 
 export interface Cache {
@@ -143,6 +145,7 @@ function database(reader: Reader): Database {
     mostAcu: reader.take("mostAcu", acu, "1 to 256 in halves", kind === "serverless" ? undefined : 1),
     readers: reader.take("readers", whole(0, 15), "a whole number from 0 to 15"),
     backupDays: reader.take("backupDays", whole(1, 35), "a whole number from 1 to 35"),
+    snapshot: reader.take("snapshot", text(/^[\w:.-]*$/), "the ARN of a snapshot", ""),
   };
   reader.nothingElse();
   if (/\.(?:micro|small)$/.test(read.class)) {
@@ -193,7 +196,7 @@ export function settingsOf(stackName: string, region: unknown, raw: Raw): Settin
   const cacheGroup = reader.group("cache");
   const settings: Settings = {
     stack,
-    prefix: `eshopz-${stack}`,
+    prefix: reader.take("prefix", text(/^[a-z](?:[a-z0-9]|-(?!-)){1,22}[a-z0-9]$/), "3 to 24 small letters, digits and single hyphens", `eshopz-${stack}`),
     region: where.take("region", text(REGION), "a region such as us-east-1"),
     replicaRegion: reader.take("replicaRegion", text(REGION), "a region such as us-west-2", "us-west-2"),
     hostName: reader.take("hostName", text(HOST), "a host name such as shop.example.com"),
@@ -228,7 +231,7 @@ export function settingsOf(stackName: string, region: unknown, raw: Raw): Settin
 }
 
 /** Names of all settings, by which Pulumi is asked. */
-const NAMES = ["alarmEmail", "cache", "database", "endpoints", "hostName", "monthlyBudget", "nat", "nodes", "operatorCidrs",
+const NAMES = ["alarmEmail", "cache", "database", "endpoints", "hostName", "monthlyBudget", "nat", "nodes", "operatorCidrs", "prefix",
   "replicaRegion", "repository", "shop", "spot", "wafAtLoadBalancer", "zoneName"];
 
 /** The settings of the stack that Pulumi runs. Secrets are not among them: `secrets.ts` asks for these. */

@@ -59,10 +59,12 @@ export class Database extends Part {
       ...(protect ? { finalSnapshotIdentifier: `${settings.prefix}-last` } : {}),
       deleteAutomatedBackups: !protect,
       enabledCloudwatchLogsExports: ["postgresql"],
+      ...(database.snapshot ? { snapshotIdentifier: database.snapshot } : {}),
       ...(database.kind === "serverless"
         ? { serverlessv2ScalingConfiguration: { minCapacity: database.leastAcu, maxCapacity: database.mostAcu } }
         : {}),
-    }, { ...this.child, dependsOn: [logs], protect });
+      // What it began as does not make it anew later.
+    }, { ...this.child, dependsOn: [logs], protect, ignoreChanges: ["snapshotIdentifier"] });
     this.instances = Array.from({ length: 1 + database.readers }, (_, place) => new aws.rds.ClusterInstance(`${settings.prefix}-${place + 1}`, {
       identifier: `${settings.prefix}-${place + 1}`,
       clusterIdentifier: this.cluster.id,

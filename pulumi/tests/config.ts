@@ -48,6 +48,9 @@ test("what makes no sense is refused, by name", () => {
     [{ replicaRegion: "us-east-1" }, /^in production eshopz:replicaRegion/],
     [{ wafAtLoadBalancer: "yes" }, /^eshopz:wafAtLoadBalancer has to be true or false/],
     [{ repository: "eshopz" }, /^eshopz:repository has to be owner\/name/],
+    [{ prefix: "Shop" }, /^eshopz:prefix has to be 3 to 24 small letters/],
+    [{ prefix: "eshopz--west" }, /^eshopz:prefix/],
+    [{ database: { ...database, snapshot: "my snapshot" } }, /^eshopz:database.snapshot/],
     [{ natGateways: 3 }, /^eshopz:natGateways is no setting/],
   ];
   for (const [changes, says] of bad) {

@@ -56,6 +56,14 @@ test("production holds what the recovery table counts on", async () => {
   assert.match(plan?.inputs["rules"][0].copyActions[0].destinationVaultArn, /eshopz-prod-copy/);
 });
 
+test("elsewhere and under another name nothing meets what was there before", async () => {
+  const { resources, environment } = await variant("prod, serverless, in Frankfurt");
+  assert.deepEqual(resources.filter(({ name }) => !name.startsWith("eshopz-prod-west")), []);
+  assert.ok(!/eshopz-prod(?!-west)/.test(JSON.stringify([resources.map(({ inputs }) => inputs), environment])));
+  const [cluster] = ofType(resources, "aws:rds/cluster:Cluster");
+  assert.match(cluster?.inputs["snapshotIdentifier"], /cluster-snapshot:awsbackup/);
+});
+
 test("outputs hold no secret, and all that the overlays want", async () => {
   for (const [name, { environment, secretOutputs }] of await variants()) {
     assert.deepEqual(secretOutputs, [], name);

@@ -8,7 +8,8 @@ const CHANGED = {
   "prod, serverless, in Frankfurt": {
     stack: "prod", region: "eu-central-1",
     changes: {
-      database: { kind: "serverless", leastAcu: 0.5, mostAcu: 8, readers: 1, backupDays: 7 }, nat: "perZone", wafAtLoadBalancer: true,
+      prefix: "eshopz-prod-west",
+      database: { kind: "serverless", leastAcu: 0.5, mostAcu: 8, readers: 1, backupDays: 7, snapshot: "arn:aws:rds:eu-central-1:123456789012:cluster-snapshot:awsbackup:copyjob-1" }, nat: "perZone", wafAtLoadBalancer: true,
       operatorCidrs: ["203.0.113.0/24"], nodes: { architecture: "x86_64", types: ["t3.medium"], count: 2, most: 4 }, spot: { types: ["t3.medium", "t3.large"], count: 0, most: 2 },
     },
   },
