@@ -62,11 +62,19 @@ pub(super) struct Comparison<'a> {
     pub applied: Vec<(&'a str, &'a Migration)>,
     changed: Vec<MigrationId>,
     unknown: Vec<MigrationId>,
+    /// What is unknown did not come after all that is known.
+    diverged: bool,
 }
 
 impl<'a> Comparison<'a> {
     pub fn new(sets: &'a [ModuleMigrations], entries: &[Entry]) -> Self {
-        let mut found = Self { pending: Vec::new(), applied: Vec::new(), changed: Vec::new(), unknown: Vec::new() };
+        let mut found = Self {
+            pending: Vec::new(),
+            applied: Vec::new(),
+            changed: Vec::new(),
+            unknown: Vec::new(),
+            diverged: false,
+        };
         for (module, migration) in in_order(sets) {
             match find(entries, module, migration) {
                 None => found.pending.push((module, migration)),
@@ -79,6 +87,9 @@ impl<'a> Comparison<'a> {
             }
         }
         found.unknown = unknown(sets, entries).map(|entry| entry.id.clone()).collect();
+        found.diverged = unknown(sets, entries).any(|entry| {
+            in_order(sets).iter().any(|(module, known)| *module == entry.id.module && known.version > entry.id.version)
+        });
         found
     }
 
@@ -86,9 +97,11 @@ impl<'a> Comparison<'a> {
         self.pending.iter().map(|(module, migration)| migration.id(module)).collect()
     }
 
-    /// What is applied is what this program knows, word for word.
+    /// What is applied is what this program knows, word for word. What a newer program has added after all of it does no
+    /// harm: each release runs on the schema of the next, so that a roll-out and the way back leave nobody standing.
     pub fn fit_to_run(self) -> Result<Self, MigrateError> {
-        let found = self.fit_to_revert()?;
+        let ahead = self.pending.is_empty() && !self.diverged;
+        let found = if ahead { self } else { self.fit_to_revert()? };
         if found.changed.is_empty() { Ok(found) } else { Err(MigrateError::Changed(found.changed)) }
     }
 

@@ -183,7 +183,8 @@ impl Migrator {
         Ok(script)
     }
 
-    /// Whether the database has exactly the migrations of these sets. One query, and any role may ask.
+    /// Whether the database has the migrations of these sets, and maybe those of a newer program after them. One query, and
+    /// any role may ask.
     ///
     /// # Errors
     /// [`MigrateError::Unknown`], [`MigrateError::Changed`] or [`MigrateError::Pending`]; each says
