@@ -9,12 +9,12 @@
 ARG TOOLCHAIN=docker.io/library/rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082
 FROM --platform=$BUILDPLATFORM $TOOLCHAIN AS toolchain
 ARG TARGETARCH
-SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 WORKDIR /src
 # A C compiler and a libc for the target, under the same name on the machine's own platform and on another; and rustc's own linker
 # for both, which leaves out what is there twice: that makes the program smaller, and not slower.
 # hadolint ignore=DL3008,DL3009
-RUN dpkg --add-architecture "$TARGETARCH"; \
+RUN set -eu; \
+    dpkg --add-architecture "$TARGETARCH"; \
     case "$TARGETARCH" in \
         amd64) triple=x86_64-linux-gnu; rust=x86_64-unknown-linux-gnu; compiler=gcc-x86-64-linux-gnu ;; \
         arm64) triple=aarch64-linux-gnu; rust=aarch64-unknown-linux-gnu; compiler=gcc-aarch64-linux-gnu ;; \
@@ -40,18 +40,21 @@ RUN cargo chef prepare --recipe-path /recipe.json
 FROM toolchain AS build
 COPY --from=plan /recipe.json /recipe.json
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    set -eu; \
     cp /usr/local/target.toml "$CARGO_HOME/config.toml"; \
     cargo chef cook --profile image --locked --package eshopz --bin eshopz --recipe-path /recipe.json
 COPY . .
 ARG COMMIT=unknown
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    set -eu; \
     ESHOPZ_COMMIT="$COMMIT" cargo build --profile image --locked --package eshopz --bin eshopz; \
     install -D target/*/image/eshopz /out/usr/local/bin/eshopz
 
 # What it needs to start. The packages are named where scanners look for them, so that they tell of a libc with a hole.
 FROM toolchain AS base
 WORKDIR /packages/unpacked
-RUN mkdir -p /out/var/lib/dpkg/status.d /out/etc/ssl/certs /out/data; \
+RUN set -eu; \
+    mkdir -p /out/var/lib/dpkg/status.d /out/etc/ssl/certs /out/data; \
     install -d -m 1777 /out/tmp; \
     apt-get download "libc6:$TARGETARCH" "libgcc-s1:$TARGETARCH" ca-certificates; \
     for package in *.deb; do \
