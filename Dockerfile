@@ -50,24 +50,10 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     ESHOPZ_COMMIT="$COMMIT" cargo build --profile image --locked --package eshopz --bin eshopz; \
     install -D target/*/image/eshopz /out/usr/local/bin/eshopz
 
-# What it needs to start. The packages are named where scanners look for them, so that they tell of a libc with a hole.
+# What it needs to start.
 FROM toolchain AS base
-WORKDIR /packages/unpacked
-RUN set -eu; \
-    mkdir -p /out/var/lib/dpkg/status.d /out/etc/ssl/certs /out/data; \
-    install -d -m 1777 /out/tmp; \
-    apt-get download "libc6:$TARGETARCH" "libgcc-s1:$TARGETARCH" ca-certificates; \
-    for package in *.deb; do \
-        dpkg-deb --extract "$package" .; \
-        dpkg-deb --field "$package" >"/out/var/lib/dpkg/status.d/${package%%_*}"; \
-    done; \
-    find . \( -name 'ld-linux*' -o -name libc.so.6 -o -name libm.so.6 -o -name libgcc_s.so.1 \) -exec cp --parents -P -t /out {} +; \
-    find . -path './usr/share/doc/*/copyright' -exec cp --parents -t /out {} +; \
-    cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/; \
-    cp /etc/os-release /out/etc/os-release; \
-    printf 'root:x:0:0::/:/sbin/nologin\nnonroot:x:65532:65532::/data:/sbin/nologin\n' >/out/etc/passwd; \
-    printf 'root:x:0:\nnonroot:x:65532:\n' >/out/etc/group; \
-    chown 65532:65532 /out/data
+COPY scripts/lib/image-root /usr/local/bin/image-root
+RUN image-root "$TARGETARCH" /out
 
 FROM scratch
 ARG VERSION=unknown

@@ -1,10 +1,9 @@
 // A copy of what the pipeline calls, with small overlays of its own and stand-ins for the cluster and for AWS first on the path.
 // What they were asked is written down.
 
-import { spawn } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { appendFileSync, chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 import { cleanEnvironment, root, temporaryFolder } from '../browser/shop.mjs';
@@ -106,6 +105,11 @@ export class Place {
 
   script(name, words, env) {
     return this.run(join(this.folder, 'scripts', name), words, env);
+  }
+
+  /** Writes down something that was asked of somebody who is not here at all. */
+  record(line) {
+    appendFileSync(this.callsFile, `${line}\n`);
   }
 
   /** What was asked since the last time. */
