@@ -1,8 +1,6 @@
 // The primary of Redis is killed under load. Sentinels promote the replica, and an address that follows their word leads there,
 // as ElastiCache does with its primary endpoint. The shop goes on without Redis, and finds it again by itself.
 
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { Endpoint } from './endpoint.mjs';
 import { Load, figures } from './load.mjs';
 import { Postgres } from './postgres.mjs';
@@ -20,25 +18,26 @@ export async function cache(stage, { program, topology, buyers, seconds, limit }
   const endpoint = await Endpoint.open(stage, redis.primary.port);
   const shop = await Shop.start(stage, { program, topology, databaseUrl: server.url, redisUrl: `redis://127.0.0.1:${endpoint.port}` });
   const load = await Load.start(shop.base, buyers);
-  await until('the shop uses Redis', () => shop.hasRedis());
+  await shop.usesRedis(120);
   const ticker = new Ticker(redis.primary.port);
   stage.atEnd(() => ticker.stop());
   stage.tell('under load');
-  await sleep(seconds * 1000);
+  await load.goesOn(seconds);
 
   const killed = now();
   redis.primary.process.child.kill('SIGKILL');
-  await until('a process of the shop notices', async () => !(await shop.hasRedis()), { every: 5 });
-  ticker.stop();
   await until('the Sentinels name another primary', async () => (await redis.word()) === redis.replica.port, { seconds: Math.max(limit, 60), every: 50 });
   const promoted = now();
+  ticker.stop();
   // Its value may be of the moment at which the connection broke.
   const last = Number(await redis.replica.ask('get', ticker.key));
   endpoint.pointTo(redis.replica.port);
-  const uses = async () => (await shop.hasRedis()) && endpoint.connections(redis.replica.port) >= shop.processes.length;
-  await until('the shop uses Redis again', uses, { seconds: Math.max(limit, 60) });
+  const patience = Math.max(limit, 60);
+  // A process that has asked nothing meanwhile has not missed it.
+  await until('the shop is connected', () => endpoint.connections(redis.replica.port) >= shop.processes.length, { seconds: patience });
+  await shop.usesRedis(patience);
   const back = now();
-  await sleep(Math.min(seconds, 3) * 1000);
+  await load.goesOn(Math.min(seconds, 3));
   const over = now();
   await load.stop();
 

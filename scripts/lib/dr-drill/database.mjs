@@ -47,7 +47,7 @@ export async function database(stage, options) {
 
   const load = await Load.start(shop.base, buyers);
   stage.tell('under load');
-  await sleep(seconds * 1000);
+  await load.goesOn(seconds);
   const killed = now();
   if (frozen) {
     await primary.freeze();
@@ -65,7 +65,7 @@ export async function database(stage, options) {
   const promoted = now();
   endpoint.pointTo(standby.port);
   const first = await until('an order is accepted again', () => load.firstOrderAfter(killed), { seconds: Math.max(limit, 60) });
-  await sleep(Math.min(seconds, 3) * 1000);
+  await load.goesOn(Math.min(seconds, 3));
   await load.stop();
 
   const before = load.orders.filter(({ at }) => at < killed).length;

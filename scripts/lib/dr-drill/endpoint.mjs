@@ -17,6 +17,7 @@ export class Endpoint {
     endpoint.#server = createServer((client) => endpoint.#serve(client));
     await new Promise((listening, failed) => {
       endpoint.#server.once('error', failed);
+      stage.letGo(endpoint.port);
       endpoint.#server.listen(endpoint.port, '127.0.0.1', listening);
     });
     stage.atEnd(() => endpoint.close());

@@ -4,7 +4,7 @@
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { now } from './stage.mjs';
+import { now, until } from './stage.mjs';
 
 /** How long a client waits for an answer. */
 const PATIENCE = 15_000;
@@ -142,6 +142,16 @@ export class Load {
   /** The first order that was both sent and accepted after a moment. One that was sent before may have been made before. */
   firstOrderAfter(moment) {
     return this.orders.find(({ triedAt, replayed }) => triedAt >= moment && !replayed);
+  }
+
+  /** Lets them buy for so long, and on a slow machine longer: until as many orders as there are buyers were accepted. It
+   * ends when one was accepted just now. */
+  async goesOn(seconds) {
+    const before = this.orders.length;
+    await sleep(seconds * 1000);
+    const reaches = (count) => until('orders are accepted', () => this.orders.length >= count, { seconds: 120, every: 5 });
+    await reaches(before + this.#buyers.length);
+    await reaches(this.orders.length + 1);
   }
 
   /** The longest time in which no order was accepted, between two moments. */

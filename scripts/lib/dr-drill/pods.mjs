@@ -70,6 +70,8 @@ export async function pods(stage, { program, topology, buyers, seconds, limit, r
   const load = await Load.start(shop.base, buyers);
   const probes = await Probes.start(shop.base);
   const draw = dice(seed);
+  stage.tell('under load');
+  await load.goesOn(0);
   const began = now();
   const deaths = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -86,7 +88,7 @@ export async function pods(stage, { program, topology, buyers, seconds, limit, r
     deaths.push({ name: each.name, signal, ms: now() - at });
   }
   stage.tell('under load');
-  await sleep(seconds * 1000);
+  await load.goesOn(seconds);
   const over = now();
   await load.stop();
   await probes.stop();

@@ -22,6 +22,7 @@ class Redis {
 
   static async start(stage, name, words = []) {
     const redis = new Redis(stage, name, await stage.ports());
+    stage.letGo(redis.port);
     redis.process = stage.start(name, 'redis-server', ['--bind', '127.0.0.1', '--port', String(redis.port), '--dir', stage.folder,
       '--dbfilename', `${name}.rdb`, '--save', '', '--appendonly', 'no', '--repl-diskless-sync-delay', '0', ...words]);
     await stage.awaits(redis.process, `${name} answers`, async () => (await ask(redis.port, 'ping').catch(() => '')) === 'PONG');
@@ -57,6 +58,7 @@ export class RedisPair {
     const file = join(stage.folder, `${name}.conf`);
     writeFileSync(file, [`port ${port}`, 'bind 127.0.0.1', `dir ${stage.folder}`, `sentinel monitor ${MASTER} 127.0.0.1 ${primary} 2`,
       `sentinel down-after-milliseconds ${MASTER} ${down}`, `sentinel failover-timeout ${MASTER} 10000`, ''].join('\n'));
+    stage.letGo(port);
     const process = stage.start(name, 'redis-server', [file, '--sentinel']);
     await stage.awaits(process, `${name} answers`, async () => (await ask(port, 'ping').catch(() => '')) === 'PONG');
     return { port, process };

@@ -1,7 +1,6 @@
 // A backup and an archive of what was written since; then somebody destroys something under load, and the database is restored
 // to a moment before that. Orders of before must be there, and none of after.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -39,17 +38,17 @@ export async function restore(stage, { program, topology, buyers, seconds, limit
   });
   const load = await Load.start(shop.base, buyers);
   stage.tell('under load');
-  await sleep(seconds * 500);
+  await load.goesOn(seconds / 2);
   const backupBegan = now();
   const backup = await Postgres.copyOf(server, 'backup');
   const backupTook = now() - backupBegan;
-  await sleep(seconds * 500);
+  await load.goesOn(seconds / 2);
 
   // The moment is the database's, between two of this program's clock: what is certain is before the first or after the second.
   const momentFrom = now();
   const [moment, position] = (await server.query('SELECT clock_timestamp(), pg_current_wal_lsn()')).split('|');
   const momentTo = now();
-  await sleep(seconds * 1000);
+  await load.goesOn(seconds);
   await until('what was written until the moment is archived', async () => (await server.query(
     `SELECT last_archived_wal ~ '^[0-9A-F]{24}$' AND last_archived_wal > pg_walfile_name('${position}') AND last_archived_time > '${moment}' FROM pg_stat_archiver`)) === 't', { every: 100 });
   const struck = now();
@@ -72,7 +71,7 @@ export async function restore(stage, { program, topology, buyers, seconds, limit
   await shop.startAll();
   const ready = now();
   const first = await until('an order is accepted again', () => load.firstOrderAfter(recovered), { seconds: Math.max(limit, 60) });
-  await sleep(Math.min(seconds, 2) * 1000);
+  await load.goesOn(Math.min(seconds, 3));
   await load.stop();
 
   const before = load.orders.filter(({ at }) => at < momentFrom);

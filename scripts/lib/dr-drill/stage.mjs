@@ -2,7 +2,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -48,9 +48,18 @@ export function run(program, words, { env = environment, account = {}, cwd, mayF
   });
 }
 
+/** Listens there; nothing when somebody does already. */
+function hold(port) {
+  return new Promise((answer) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once('error', () => answer(null));
+    server.listen(port, '127.0.0.1', () => answer(server));
+  });
+}
+
 export class Stage {
   #processes = new Set();
-  #taken = new Set();
+  #held = new Map();
   #closers = [];
   #over = false;
 
@@ -60,17 +69,28 @@ export class Stage {
     mkdirSync(join(folder, 'logs'), { recursive: true });
   }
 
-  /** The first of some ports that nobody has, below those of outgoing connections. `above` are the others' distances. */
+  /** The first of some ports that nobody has, below those of outgoing connections; `above` are the others' distances.
+   * They are held until they are let go, so that nobody else who looks for ports takes them meanwhile. */
   async ports(above = [0]) {
     for (let attempt = 0; attempt < 300; attempt += 1) {
       const first = 12000 + Math.floor(Math.random() * 9000);
       const all = above.map((distance) => first + distance);
-      if (all.some((port) => this.#taken.has(port))) continue;
-      if ((await Promise.all(all.map(listens))).includes(true)) continue;
-      for (const port of all) this.#taken.add(port);
-      return first;
+      const servers = await Promise.all(all.map(hold));
+      if (!servers.includes(null)) {
+        all.forEach((port, index) => this.#held.set(port, servers[index]));
+        return first;
+      }
+      for (const server of servers) server?.close();
     }
     throw new Error('no free ports');
+  }
+
+  /** Lets a port go, just before somebody listens there. */
+  letGo(...ports) {
+    for (const port of ports) {
+      this.#held.get(port)?.close();
+      this.#held.delete(port);
+    }
   }
 
   logOf(name) {
@@ -122,6 +142,7 @@ export class Stage {
   /** Ends all that runs. Nothing of it is needed any more, so it is not asked. */
   async end() {
     this.#over = true;
+    this.letGo(...this.#held.keys());
     for (const command of commands) command.kill('SIGKILL');
     for (const close of this.#closers.splice(0).reverse()) await close();
     const all = [...this.#processes];
