@@ -1,5 +1,6 @@
 // The primary of PostgreSQL is killed under load. A watchman notices, promotes the standby, and has the address lead there,
-// as Aurora does with its cluster endpoint. The shop has to find it by itself.
+// as Aurora does with its cluster endpoint; or the shop knows both servers and looks for the one that can be written to. It has
+// to find it by itself.
 //
 // Aurora's writer and reader share their storage: what was acknowledged is in it, whichever of them dies. The nearest that
 // PostgreSQL has is a standby without which no commit is acknowledged.
@@ -27,13 +28,11 @@ async function watch(server) {
 }
 
 export async function database(stage, options) {
-  const { program, topology, buyers, seconds, limit, asynchronous, lag, frozen } = options;
-  const report = new Report('database', `${topology}, ${asynchronous ? 'asynchronous' : 'synchronous'} standby${lag ? ` ${lag} ms behind` : ''}, primary ${frozen ? 'frozen' : 'killed'}, ${buyers} buyers`);
+  const { program, topology, buyers, seconds, limit, asynchronous, lag, frozen, address } = options;
+  const report = new Report('database', `${topology}, ${address === 'hosts' ? 'both servers in the URL, ' : ''}${asynchronous ? 'asynchronous' : 'synchronous'} standby${lag ? ` ${lag} ms behind` : ''}, primary ${frozen ? 'frozen' : 'killed'}, ${buyers} buyers`);
   const primary = await Postgres.make(stage, 'primary');
   const way = await Endpoint.open(stage, primary.port);
   const endpoint = await Endpoint.open(stage, primary.port);
-  const url = primary.url.replace(`:${primary.port}/`, `:${endpoint.port}/`);
-  const shop = await Shop.start(stage, { program, topology, databaseUrl: url });
   const standby = await Postgres.copyOf(primary, STANDBY, { follows: true, by: way.port });
   await standby.start({ hot_standby: 'on' });
   const state = asynchronous ? 'async' : 'sync';
@@ -43,6 +42,9 @@ export async function database(stage, options) {
   }
   await until(`the standby follows (${state})`, async () =>
     (await primary.query(`SELECT sync_state FROM pg_stat_replication WHERE application_name = '${STANDBY}' AND state = 'streaming'`)) === state);
+  const servers = address === 'hosts' ? `127.0.0.1:${primary.port},127.0.0.1:${standby.port}` : `127.0.0.1:${endpoint.port}`;
+  const only = address === 'hosts' ? '?target_session_attrs=read-write' : '';
+  const shop = await Shop.start(stage, { program, topology, databaseUrl: primary.url.replace(`127.0.0.1:${primary.port}`, servers) + only });
   way.lag = lag;
 
   const load = await Load.start(shop.base, buyers);

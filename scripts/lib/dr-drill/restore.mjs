@@ -14,6 +14,9 @@ import { now, until } from './stage.mjs';
 /** How often what was written is archived, even if it fills no file, in seconds. */
 const ARCHIVED_EVERY = 2;
 
+/** More orders than there can have been since the moment. */
+const NUMBERS_LEFT_OUT = 100_000;
+
 /** What is destroyed, and how. */
 const DISASTERS = {
   table: { how: 'a table is dropped', strike: (server) => server.query('DROP TABLE orders.order_lines CASCADE') },
@@ -65,6 +68,8 @@ export async function restore(stage, { program, topology, buyers, seconds, limit
   });
   await restored.isWriter();
   const recovered = now();
+  // Numbers of orders that are gone are on somebody's paper: none is to be given again.
+  await restored.query(`SELECT setval('orders.order_numbers', (SELECT last_value FROM orders.order_numbers) + ${NUMBERS_LEFT_OUT})`);
   // What holds on to what is no more: its caches, and what it was about to do.
   await shop.killAll();
   endpoint.pointTo(restored.port);
@@ -87,6 +92,9 @@ export async function restore(stage, { program, topology, buyers, seconds, limit
   const gone = await load.missing(between);
   if (gone.length < between.length) report.wrong.push(`${between.length - gone.length} orders of after the moment are there`);
   report.line('orders of after the moment', `${between.length - gone.length} of ${between.length} are there, as none should be`);
+  const names = load.orders.map(({ name }) => name);
+  const twice = names.filter((name, place) => names.indexOf(name) < place);
+  if (twice.length) report.wrong.push(`${twice.length} numbers of orders were given twice, the first: ${twice[0]}`);
   await restored.settles();
   report.verify(await shop.verify());
   // Carts of after the moment are gone with it.
