@@ -1,9 +1,9 @@
 // scripts/dr-drill in a short form: each drill passes on a shop that keeps what it says, one that does not is found out, and
-// nothing is left running, however it ends.
+// nothing is left running, however it ends. And docs/disaster-recovery.md against the drills and the Pulumi program.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -11,6 +11,11 @@ import { after, before, describe, test } from 'node:test';
 import { cleanEnvironment, ended, eshopz, root, temporaryFolder, until } from '../browser/shop.mjs';
 
 const script = join(root, 'scripts/dr-drill');
+const read = (path) => readFileSync(join(root, path), 'utf8');
+const documentText = read('docs/disaster-recovery.md');
+
+/** Names of the lines that a drill prints; those of `deaths` and the like are by chance what they say, not how they are called. */
+const namesOf = (said) => [...said.matchAll(/^ {2}(\S+(?: \S+)*) {2,}\S/gm)].map(([, name]) => name);
 
 let folder;
 const running = new Set();
@@ -68,9 +73,58 @@ async function passes(name, words) {
   assert.equal(code, 0, said);
   assert.match(said, /\n {2}verify +the books balance\npassed\n$/);
   assert.deepEqual([figures.lost, figures.passed, figures.wrong], [0, true, []]);
+  const shown = new RegExp(`^${name}: [^]*?\n(?:passed|failed)$`, 'm').exec(documentText)?.[0] ?? '';
+  assert.deepEqual(namesOf(shown), namesOf(said), 'docs/disaster-recovery.md shows another output');
   assert.ok(figures.acknowledged >= 5, `${figures.acknowledged} orders are no load`);
   return { said, figures };
 }
+
+describe('docs/disaster-recovery.md', () => {
+  const rows = documentText.split('\n').filter((line) => /^\| (?!component|-)/.test(line)).map((line) => line.split('|').map((cell) => cell.trim()).slice(1, -1))
+    .filter((cells) => cells.length === 6);
+  const agreed = { EKS: ['< 5 min', '0'], Aurora: ['< 5 min', '< 1 min'], Redis: ['< 5 min', '< 1 min'], 'S3 and CloudFront': ['0', '< 15 min'] };
+
+  test('every component has the objectives that were agreed on', () => {
+    for (const [component, [rto, rpo]] of Object.entries(agreed)) {
+      assert.ok(rows.some(([name, , ...times]) => name.startsWith(component) && times[0] === rto && times[1].startsWith(rpo)), component);
+    }
+    // What a drill allows when it is not told otherwise.
+    assert.match(read('scripts/dr-drill'), / limit=300\n/);
+  });
+
+  test('every row has a resource, and a drill or the reason why not', () => {
+    assert.ok(rows.length >= 5);
+    for (const [component, strategy, , , resource, drill] of rows) {
+      assert.ok(strategy, component);
+      assert.match(resource, /`aws\.\w+\.\w+`/, component);
+      assert.match(drill, /^(`scripts\/dr-drill (database|cache|pods|restore)`|needs an account)$/, component);
+    }
+  });
+
+  test('every resource is in the Pulumi program', { skip: !existsSync(join(root, 'pulumi/src')) && 'there is no pulumi/ yet' }, () => {
+    const sources = readdirSync(join(root, 'pulumi/src')).filter((name) => name.endsWith('.ts')).map((name) => read(join('pulumi/src', name))).join('\n');
+    for (const [component, , , , cell] of rows) {
+      for (const [, type] of cell.matchAll(/`(aws\.\w+\.\w+)`/g)) assert.ok(sources.includes(`new ${type}(`), `${component}: ${type}`);
+      // A name has the stack's before it; numbers are counted.
+      for (const [, name] of cell.matchAll(/`eshopz-prod-([a-z-]*[a-z])`/g)) assert.ok(sources.includes(`"${name}"`), `${component}: ${name}`);
+      for (const [, group, member] of cell.matchAll(/`eshopz:(\w+)\.(\w+)`/g)) {
+        assert.match(sources, new RegExp(`settings\\.${group}\\.${member} >= 1, "eshopz:${group}\\.${member} has to be 1 or more`), `${component}: ${member}`);
+      }
+    }
+    const [, days] = / second of (\d+) days/.exec(documentText);
+    assert.match(read('pulumi/Pulumi.prod.yaml'), new RegExp(`backupDays: ${days}\\b`));
+  });
+
+  test('every option that a document shows exists', () => {
+    const { stdout } = spawnSync(script, ['--help'], { encoding: 'utf8' });
+    const shown = ['docs/disaster-recovery.md', 'docs/runbooks/region-loss.md', 'docs/runbooks/bad-release.md'].map(read).join('\n');
+    const calls = [...shown.matchAll(/scripts\/dr-drill ([^`\n]+)/g)].map(([, words]) => words.split(' '));
+    assert.ok(calls.length >= 10);
+    for (const option of new Set([...calls.flat().filter((word) => word.startsWith('--')), ...shown.match(/(?<=\(`|`)--[a-z]+(?=`)/g)])) {
+      assert.ok(option === '--help' || option === '--repair' || stdout.includes(`  ${option} `), option);
+    }
+  });
+});
 
 const SHORT = ['--seconds', '2', '--buyers', '4'];
 
@@ -128,19 +182,30 @@ describe('a drill', { concurrency: 2 }, () => {
     assertNothingLeft(run);
   });
 
-  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) {
-    test(`it ends at ${signal} and leaves nothing`, async () => {
-      const run = start(signal, ['cache', '--seconds', '600']);
-      await until('the shop runs', () => {
-        if (run.child.exitCode !== null) throw new Error(`it has ended: ${run.said}${run.complained}`);
-        return left(run).some((line) => line.includes(' serve --modules'));
-      }, 120);
-      run.child.kill(signal);
-      assert.equal(await run.finished, code, run.complained);
-      assert.equal(run.said, '');
-      assertNothingLeft(run);
-    });
+  /** Waits until a drill has a shop that runs. */
+  async function runs(run) {
+    await until('the shop runs', () => {
+      if (run.child.exitCode !== null) throw new Error(`it has ended: ${run.said}${run.complained}`);
+      return left(run).some((line) => line.includes(' serve --modules'));
+    }, 120);
   }
+
+  test('it ends when it is told to, and leaves nothing', async () => {
+    const run = start('told', ['cache', '--seconds', '600']);
+    await runs(run);
+    run.child.kill('SIGTERM');
+    assert.equal(await run.finished, 143, run.complained);
+    assert.equal(run.said, '');
+    assertNothingLeft(run);
+  });
+
+  test('what plays it is killed, and nothing is left', async () => {
+    const run = start('killed', ['restore', '--seconds', '600']);
+    await runs(run);
+    process.kill(Number(/^\s*(\d+)/.exec(left(run).find((line) => line.includes('dr-drill/main.mjs')))[1]), 'SIGKILL');
+    assert.equal(await run.finished, 137, run.complained);
+    assertNothingLeft(run);
+  });
 });
 
 for (const words of [[], ['datebase'], ['database', '--seed', '1'], ['database', '--lag', 'long'], ['cache', '--frozen'], ['pods', '--topology', 'combined'],

@@ -52,8 +52,7 @@ export async function cache(stage, { program, topology, buyers, seconds, limit }
   report.requests('requests without', meanwhile, 'requests');
   report.requests('requests after', figures(requests, back, over), 'requests_after');
   if (meanwhile.failed > 0) report.wrong.push(`${meanwhile.failed} requests failed for want of Redis, which the shop can do without`);
-  await server.settles();
-  report.verify(await shop.verify());
+  report.verify(await server.settles(), await shop.verify());
   report.answers(load.wrong);
   load.close();
   return report;

@@ -77,8 +77,7 @@ export async function database(stage, options) {
   report.rto(first.at - killed, limit, 'from then to the first order that was sent and acknowledged after it');
   report.rpo(await load.missing(), load.orders.length);
   report.requests('requests meanwhile', figures(load.client.requests, killed, first.at), 'requests');
-  await standby.settles();
-  report.verify(await shop.verify());
+  report.verify(await standby.settles(), await shop.verify());
   report.answers(load.wrong);
   load.close();
   return report;

@@ -77,7 +77,8 @@ export class Load {
     load.client = new Client(base);
     await load.#readShelf();
     load.began = now();
-    load.#buyers = Array.from({ length: buyers }, (_, number) => load.#buyer(number));
+    load.#buyers = Array.from({ length: buyers }, (_, number) =>
+      load.#buyer(number).catch((error) => load.wrong.push({ at: now(), text: error.message })));
     return load;
   }
 
@@ -173,7 +174,11 @@ export class Load {
     const left = [...orders];
     const look = async () => {
       for (let order = left.pop(); order; order = left.pop()) {
-        const found = await this.client.ask('GET', `/api/v1/orders/${order.id}`, { headers: { 'x-order-token': order.token }, quiet: true });
+        let found;
+        for (let times = 0; times < 50 && hasFailed(found?.status ?? 0); times += 1) {
+          if (times) await sleep(AGAIN);
+          found = await this.client.ask('GET', `/api/v1/orders/${order.id}`, { headers: { 'x-order-token': order.token }, quiet: true });
+        }
         if (hasFailed(found.status)) throw new Error(`order ${order.name} cannot be looked up: ${found.status} ${JSON.stringify(found.body)}`);
         const same = found.status === 200 && found.body.totals.total.amount === order.total && (order.status !== 'paid' || found.body.status === 'paid');
         if (!same) lost.push({ ...order, found: found.status === 200 ? found.body.status : found.body?.code });

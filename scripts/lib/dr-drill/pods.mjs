@@ -102,8 +102,7 @@ export async function pods(stage, { program, topology, buyers, seconds, limit, r
   report.rto(Math.max(...Object.values(probes.longest)), limit, 'the longest that a module was away');
   report.rpo(await load.missing(), load.orders.length);
   report.requests('requests', figures(load.client.requests, began, over), 'requests');
-  await server.settles();
-  report.verify(await shop.verify());
+  report.verify(await server.settles(), await shop.verify());
   report.answers(load.wrong);
   load.close();
   return report;

@@ -167,11 +167,13 @@ export class Postgres {
     await this.stage.awaits(this.process, `${this.name} is a writer`, probe, { seconds });
   }
 
-  /** Waits until nothing is under way that a buyer has begun: events to be told, charges without an end. */
+  /** Waits until nothing is under way that a buyer has begun: events to be told, charges without an end. Says what is left. */
   async settles(seconds = 120) {
     const outboxes = ['users', 'products', 'carts', 'payments', 'orders']
       .map((schema) => `(SELECT count(*) FROM ${schema}.outbox WHERE remaining IS DISTINCT FROM 0)`);
     const sum = [...outboxes, '(SELECT count(*) FROM payments.transactions WHERE status IN (\'pending\', \'surplus\'))'].join(' + ');
-    await until('nothing is under way any more', async () => (await this.query(`SELECT ${sum}`)) === '0', { seconds, every: 100 });
+    let left = '';
+    const isOver = async () => { left = await this.query(`SELECT ${sum}`); return left === '0'; };
+    return until('', isOver, { seconds, every: 100 }).then(() => null, () => `${left} events or charges are still under way after ${seconds} s`);
   }
 }

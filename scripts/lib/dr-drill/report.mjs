@@ -46,7 +46,9 @@ export class Report {
     this.line(name, `${sent} sent, ${failed} failed; the others took ${p50} ms, p99 ${p99} ms, at most ${max} ms`, { [key]: { sent, failed, p50, p99, max } });
   }
 
-  verify({ wrong, said }) {
+  /** What is left under way, if anything is, and what `eshopz verify` says. */
+  verify(left, { wrong, said }) {
+    if (left) this.wrong.push(left);
     this.line('verify', said, { verify: said });
     if (wrong) this.wrong.push(`eshopz verify: ${wrong}`);
   }

@@ -54,6 +54,7 @@ export async function restore(stage, { program, topology, buyers, seconds, limit
   await load.goesOn(seconds);
   await until('what was written until the moment is archived', async () => (await server.query(
     `SELECT last_archived_wal ~ '^[0-9A-F]{24}$' AND last_archived_wal > pg_walfile_name('${position}') AND last_archived_time > '${moment}' FROM pg_stat_archiver`)) === 't', { every: 100 });
+  const behind = Number(await server.query('SELECT extract(epoch FROM clock_timestamp() - last_archived_time) FROM pg_stat_archiver')) * 1000;
   const struck = now();
   await strike(server);
   const momentToStrike = struck - momentTo;
@@ -88,6 +89,7 @@ export async function restore(stage, { program, topology, buyers, seconds, limit
   report.time('shop started', ready - recovered, 'started');
   report.rto(first.at - struck, limit, 'from the disaster to the first order that was acknowledged');
   report.time('moment before', momentToStrike, 'moment', ` the disaster: what ${between.length} orders of that time were told is gone, as it was meant`);
+  report.time('archive behind', behind, 'behind', ', which a restore to the last moment there is would lose');
   report.rpo(await load.missing(before), before.length);
   const gone = await load.missing(between);
   if (gone.length < between.length) report.wrong.push(`${between.length - gone.length} orders of after the moment are there`);
@@ -95,8 +97,7 @@ export async function restore(stage, { program, topology, buyers, seconds, limit
   const names = load.orders.map(({ name }) => name);
   const twice = names.filter((name, place) => names.indexOf(name) < place);
   if (twice.length) report.wrong.push(`${twice.length} numbers of orders were given twice, the first: ${twice[0]}`);
-  await restored.settles();
-  report.verify(await shop.verify());
+  report.verify(await restored.settles(), await shop.verify());
   // Carts of after the moment are gone with it.
   report.answers(load.wrong.filter(({ at }) => at < struck));
   load.close();

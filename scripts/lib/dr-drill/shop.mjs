@@ -110,9 +110,9 @@ export class Shop {
     writeFileSync(join(folder, 'nginx.conf'), text.replaceAll('@LISTEN@', `127.0.0.1:${port}`).replaceAll('@FOLDER@', folder));
     this.stage.letGo(port);
     const nginx = this.stage.start('nginx', 'nginx', ['-e', join(folder, 'error.log'), '-p', folder, '-c', join(folder, 'nginx.conf')]);
-    await this.stage.awaits(nginx, 'nginx listens', () => listens(port));
-    // Its workers would outlive it.
+    // Its workers would outlive one that is killed.
     this.stage.atEnd(async () => { nginx.child.kill('SIGTERM'); await nginx.ended; });
+    await this.stage.awaits(nginx, 'nginx listens', () => listens(port));
     this.base = `http://127.0.0.1:${port}`;
   }
 }

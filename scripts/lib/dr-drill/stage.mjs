@@ -144,7 +144,7 @@ export class Stage {
     this.#over = true;
     this.letGo(...this.#held.keys());
     for (const command of commands) command.kill('SIGKILL');
-    for (const close of this.#closers.splice(0).reverse()) await close();
+    for (const close of this.#closers.splice(0).reverse()) await Promise.resolve(close()).catch((error) => console.error(error.message));
     const all = [...this.#processes];
     for (const { child } of all) child.kill('SIGKILL');
     await Promise.all(all.map(({ ended }) => ended));
