@@ -136,7 +136,7 @@ export class Load {
 
   /** Away is an outage. What the shop has forgotten or confounded is wrong, unless the drill means it to forget. */
   #refused(operation, { status, body }) {
-    if (!hasFailed(status) && body?.code !== 'insufficient_stock') this.wrong.push({ at: now(), text: `${operation}: ${status} ${JSON.stringify(body)}` });
+    if (!hasFailed(status) && body?.code !== 'insufficient_stock') this.wrong.push({ at: now(), text: `${operation} ${status} ${body?.code ?? ''}` });
     return false;
   }
 
