@@ -35,7 +35,9 @@ function factorOf({ factor = 1 }) {
   return options.quick ? Math.max(factor, 60) : factor;
 }
 
-const tickOf = (factor) => (factor === 1 ? 15 : Math.max(15 / factor, 0.5));
+/** How often Prometheus looks, in seconds; with many to look at not so often that it is all that this machine does. */
+let least = 0.5;
+const tickOf = (factor) => Math.max(15 / factor, Math.min(least, 15));
 
 /** How long an alert may take: by its rule, a tenth more, what the program takes by itself, and some looks of Prometheus. */
 const boundOf = (alert) => (alert.due / factorOf(alert)) * 1.1 + (alert.own ?? 0) + 3 * tickOf(factorOf(alert)) + 10;
@@ -70,7 +72,6 @@ class Notes {
         const own = said.filter(({ labels }) => labels.alertname === name && has(labels, match));
         note.fires = own.some(({ state }) => state === 'firing');
         if (name === 'EshopzWatchdog') continue;
-        if (note.fires && !note.struck) note.early = true;
         if (note.fires && note.struck && !note.fired) {
           note.fired = now;
           note.labels = own.find(({ state }) => state === 'firing').labels;
@@ -93,7 +94,11 @@ async function play(scene, state, notes, wanted) {
   const until = async (probe, deadline) => { while (!probe() && Date.now() < deadline()) await sleep(0.2); };
   const late = (alert) => () => (notes.of(alert.name).struck ?? Date.now()) + boundOf(alert) * 1000;
   const tools = {
-    mark: (...names) => names.forEach((name) => { notes.of(name).struck = Date.now(); }),
+    mark: (...names) => names.forEach((name) => {
+      const note = notes.of(name);
+      note.struck = Date.now();
+      note.early = note.fires && name !== 'EshopzWatchdog';
+    }),
     done: (name) => { notes.of(name).fired = Date.now(); },
     wants: (...names) => names.some((name) => wanted.has(name)),
     tick: (name) => tickOf(factorOf(scene.alerts.find((alert) => alert.name === name))),
@@ -109,7 +114,7 @@ async function play(scene, state, notes, wanted) {
     scene.fired?.(state, alert.name);
   }));
   await striking;
-  if (failed) throw new Error(`scene ${scene.name}: ${failed.stack}`);
+  if (failed) throw failed;
   own.forEach(({ name }) => { notes.of(name).mended = Date.now(); });
   await scene.mend(state, tools);
   const mended = Date.now();
@@ -126,23 +131,22 @@ function report(alerts, notes) {
   const rules = new Map(groupsOf(readFileSync(join(root, 'kustomize/monitoring/prometheus/rules/alerts.yml'), 'utf8'))
     .flatMap((group) => group.rules).map((rule) => [rule.name, rule]));
   return alerts.map((alert) => {
-    const { struck, fired, over, mended, early } = notes.of(alert.name);
+    const { struck, fired, over, mended, early, broken } = notes.of(alert.name);
     const factor = factorOf(alert);
     const measured = struck && fired ? (fired - struck) / 1000 : null;
     const bound = boundOf(alert);
     return {
       alert: alert.name, fault: alert.fault, how: alert.how, of: alert.of, for: rules.get(alert.name).for, factor, bound, measured,
-      over: alert.ends && over ? (over - mended) / 1000 : null,
-      wrong: early ? 'it fired before the fault' : measured === null ? `it did not fire within ${span(bound)}`
+      over: alert.ends && over ? Math.max(0, (over - mended) / 1000) : null,
+      wrong: early ? 'it fired before the fault' : broken && measured === null ? `its fault could not be made: ${broken}` : measured === null ? `it did not fire within ${span(bound)}`
         : measured > bound ? `it took longer than ${span(bound)}` : null,
     };
   });
 }
 
 function table(rows) {
-  const fault = (row, before) => (row.fault.startsWith('the same') && !before ? row.fault : row.fault);
   const lines = rows.map((row) => `| ${[
-    row.alert, fault(row), row.of ? `${row.how}: ${row.of}` : row.how, row.for === '0s' ? '' : row.for, span(row.bound),
+    row.alert, row.fault, row.of ? `${row.how}: ${row.of}` : row.how, row.for === '0s' ? '' : row.for, span(row.bound),
     row.wrong ? `**${row.wrong}**` : span(row.measured),
     row.factor === 1 ? '' : `÷ ${row.factor}${row.measured === null ? '' : `, so ${span(row.measured * row.factor)}`}`,
     row.over === null ? '' : span(row.over),
@@ -160,6 +164,7 @@ async function run() {
     process.stdout.write(`${[...new Set(playing.flatMap(({ needs }) => needs))].join('\n')}\n`);
     return 0;
   }
+  if (alerts.length > 10) least = 1;
   const stage = new Stage({ program: options.program, moto: options.moto, say });
   let stopping;
   const stop = () => { stopping ??= stage.stop(); return stopping; };
@@ -172,7 +177,7 @@ async function run() {
     await inTurn(3, playing, (scene) => stage.during(scene.name, async () => {
       const factor = Math.max(...factorsOf(scene));
       states.set(scene, await scene.set(stage, {
-        factor, wanted, prometheus: (more) => stage.prometheus(scene.name, { factor, ...more }),
+        factor, wanted, prometheus: (more) => stage.prometheus(scene.name, { factor, tick: tickOf(factor), ...more }),
       }));
       say(`${scene.name} is there`);
     }));
@@ -181,7 +186,7 @@ async function run() {
       const mine = alerts.filter((alert) => factorOf(alert) === factor && !playing.find(({ alone, alerts: own }) => alone && own.includes(alert)));
       const of = new Set(playing.filter((scene) => scene.alerts.some((alert) => mine.includes(alert))).map(({ name }) => name));
       const targets = stage.targets.filter(({ scene }) => of.has(scene));
-      const watcher = await stage.prometheus(`by-${factor}`, { targets, factor, wanted: factor === 1 ? undefined : mine.map(({ name }) => name) });
+      const watcher = await stage.prometheus(`by-${factor}`, { targets, factor, tick: tickOf(factor), wanted: factor === 1 ? undefined : mine.map(({ name }) => name) });
       watching.push([watcher, mine]);
     }
     for (const scene of playing.filter(({ alone }) => alone)) watching.push([states.get(scene).watcher, scene.alerts.filter(({ name }) => wanted.has(name))]);
@@ -190,7 +195,11 @@ async function run() {
     await sleep(Math.max(...playing.flatMap((scene) => [...factorsOf(scene)].map((factor) => (
       Math.max((factor === 1 ? HISTORY : scene.history ?? HISTORY * 4) / factor, 3 * tickOf(factor)))))));
     say('the faults are made');
-    await Promise.all(playing.map((scene) => stage.during(scene.name, () => play(scene, states.get(scene), notes, wanted))));
+    // One that cannot be played is no reason to give up the others.
+    await Promise.all(playing.map((scene) => stage.during(scene.name, () => play(scene, states.get(scene), notes, wanted)).catch((error) => {
+      process.stderr.write(`alerts: the scene ${scene.name} broke off: ${error.stack}${error.cause ? ` ${error.cause}` : ''}\n`);
+      for (const { name } of scene.alerts) notes.of(name).broken = error.message;
+    })));
     followers.forEach((each) => each.stop());
     const rows = report(alerts, notes);
     const wrong = rows.filter((row) => row.wrong);

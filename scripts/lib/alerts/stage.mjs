@@ -97,10 +97,24 @@ export class Stage {
   }
 
   /** A command that ends by itself. */
-  run(program, words, { env = {}, ...options } = {}) {
-    const done = spawnSync(program, words, { env: cleanEnvironment(env), encoding: 'utf8', cwd: this.folder, ...options });
-    if (done.status !== 0) throw new Error(`${program} ${words.join(' ')}: ${done.error ?? done.stderr}`);
-    return done.stdout;
+  async run(program, words, { may = [0], ...options } = {}) {
+    const { code, out, complained } = await this.tell(program, words, options);
+    if (!may.includes(code)) throw new Error(`${program} ${words.join(' ')}: ${complained}`);
+    return out;
+  }
+
+  /** Nothing waits for a command but who has called it: requests are under way meanwhile. */
+  tell(program, words, { env = {}, input, ...options } = {}) {
+    return new Promise((done) => {
+      const child = spawn(program, words, { env: cleanEnvironment(env), cwd: this.folder, ...options });
+      const said = { out: '', complained: '' };
+      child.stdout.on('data', (text) => { said.out += text; });
+      child.stderr.on('data', (text) => { said.complained += text; });
+      child.once('error', (error) => done({ ...said, code: null, complained: String(error) }));
+      child.once('close', (code) => done({ ...said, code }));
+      child.stdin.on('error', () => {});
+      child.stdin.end(input ?? '');
+    });
   }
 
   async end(part, signal = 'SIGTERM') {
@@ -133,17 +147,17 @@ export class Stage {
     const [bin, as, port] = [postgresPrograms(), unprivileged(), await this.freePort()];
     const data = join(this.folder, `data-${name}`);
     mkdirSync(data, { mode: 0o700 });
-    if (as.uid !== undefined) this.run('chown', [`${as.uid}:${as.gid}`, data]);
+    if (as.uid !== undefined) await this.run('chown', [`${as.uid}:${as.gid}`, data]);
     if (from) {
-      this.run(join(bin, 'pg_basebackup'), ['-h', '127.0.0.1', '-p', String(from.port), '-U', 'eshopz', '-D', data, '-c', 'fast',
+      await this.run(join(bin, 'pg_basebackup'), ['-h', '127.0.0.1', '-p', String(from.port), '-U', 'eshopz', '-D', data, '-c', 'fast',
         ...(standby ? ['-R'] : [])], { ...as });
     } else {
-      this.run(join(bin, 'initdb'), ['-D', data, '--username=eshopz', '--auth=trust', '--encoding=UTF8', '--locale=C',
+      await this.run(join(bin, 'initdb'), ['-D', data, '--username=eshopz', '--auth=trust', '--encoding=UTF8', '--locale=C',
         '--lc-ctype=C.UTF-8', '--no-sync'], { ...as, env: { TZ: 'UTC' } });
     }
     const all = {
-      port, listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: 300, shared_buffers: '32MB', fsync: 'off',
-      wal_level: 'replica', max_wal_senders: 5, jit: 'off', autovacuum_naptime: '60', ...settings,
+      port, listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: 700, shared_buffers: '32MB', fsync: 'off',
+      wal_level: 'replica', max_wal_senders: 5, wal_keep_size: '512MB', jit: 'off', autovacuum_naptime: '60', ...settings,
     };
     const words = ['-D', data, ...Object.entries(all).flatMap(([key, value]) => ['-c', `${key}=${value}`])];
     const start = async () => {
@@ -152,17 +166,13 @@ export class Stage {
       return part;
     };
     const server = { name, port, start, part: await start(), url: (database) => `postgres://eshopz@127.0.0.1:${port}/${database}` };
-    await until(`${name} takes connections`, () => this.sqlQuietly(server.url('postgres'), 'SELECT 1'));
+    await until(`${name} takes connections`, () => this.sql(server.url('postgres'), 'SELECT 1').catch(() => null));
     return server;
   }
 
-  sqlQuietly(url, text) {
-    return spawnSync('psql', ['-X', '-q', '-At', '-d', url, '-c', text], { encoding: 'utf8' }).status === 0;
-  }
-
   /** Statements, each for itself, and what they answer. */
-  sql(url, ...texts) {
-    return this.run('psql', ['-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-d', url, ...texts.flatMap((text) => ['-c', text])]).trim();
+  async sql(url, ...texts) {
+    return (await this.run('psql', ['-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1', '-d', url, ...texts.flatMap((text) => ['-c', text])])).trim();
   }
 
   /** A session that stays, doing this; it ends with `release`. */
@@ -178,13 +188,13 @@ export class Stage {
     this.mainServer ??= (async () => {
       const server = await this.postgres('main');
       const url = server.url('template_shop');
-      this.sql(server.url('postgres'), 'CREATE DATABASE template_shop');
+      await this.sql(server.url('postgres'), 'CREATE DATABASE template_shop');
       const env = { ESHOPZ_DATABASE_URL: url, ESHOPZ_DATA_DIR: join(this.folder, 'seed') };
-      this.run(this.program, ['migrate', 'up'], { env });
-      this.run(this.program, ['seed', 'demo', '--products', '20'], { env });
-      this.run(this.program, ['admin', 'create', '--email', ADMIN], { env, input: `${PASSWORD}\n` });
+      await this.run(this.program, ['migrate', 'up'], { env });
+      await this.run(this.program, ['seed', 'demo', '--products', '20'], { env });
+      await this.run(this.program, ['admin', 'create', '--email', ADMIN], { env, input: `${PASSWORD}\n` });
       // A copy takes all, and nobody may be connected meanwhile.
-      await until('nobody is connected', () => this.sql(server.url('postgres'),
+      await until('nobody is connected', async () => await this.sql(server.url('postgres'),
         "SELECT count(*) FROM pg_stat_activity WHERE datname = 'template_shop'") === '0');
       return server;
     })();
@@ -234,8 +244,20 @@ export class Stage {
 
   async postgresExporter(name, server, namespace) {
     const port = await this.freePort();
+    const version = await this.tell('prometheus-postgres-exporter', ['--version']);
+    const old = /version 0\.(\d+)\./.exec(version.out + version.complained)?.[1] < 13;
+    // What it measures by itself from 0.13 on: Debian 12 has 0.11, which can be told.
+    writeFileSync(join(this.folder, 'replication.yml'), `pg_replication:
+  query: >-
+    SELECT CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+    ELSE greatest(0, extract(epoch FROM now() - pg_last_xact_replay_timestamp())) END AS lag_seconds
+  metrics:
+    - lag_seconds:
+        usage: GAUGE
+        description: Replication lag behind the primary in seconds
+`);
     await this.partner(`exporter-${name}`, 'prometheus-postgres-exporter', port, [
-      `--web.listen-address=127.0.0.1:${port}`], {
+      `--web.listen-address=127.0.0.1:${port}`, ...(old ? [`--extend.query-path=${join(this.folder, 'replication.yml')}`] : [])], {
       env: { DATA_SOURCE_NAME: `${server.url('postgres')}?sslmode=disable` },
     });
     this.target({ job: 'postgres', address: `127.0.0.1:${port}`, labels: { namespace } });
@@ -254,24 +276,23 @@ export class Stage {
   /** Has `eshopz verify --metrics` push what it finds, as the CronJob of the manifests does. */
   async verify(shop, namespace) {
     const { port } = await this.pushgateway();
-    const done = spawnSync(this.program, ['verify', '--metrics'], { env: cleanEnvironment(shop.env), encoding: 'utf8' });
-    if (!/^eshopz_verify_problems\{/m.test(done.stdout)) throw new Error(`eshopz verify told no figures: ${done.stderr}`);
-    const answer = await fetch(`http://127.0.0.1:${port}/metrics/job/eshopz-verify/namespace/${namespace}`, { method: 'POST', body: done.stdout });
+    // It ends with 1 when it has found something.
+    const figures = await this.run(this.program, ['verify', '--metrics'], { env: shop.env, may: [0, 1] });
+    if (!/^eshopz_verify_problems\{/m.test(figures)) throw new Error('eshopz verify told no figures');
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics/job/eshopz-verify/namespace/${namespace}`, { method: 'POST', body: figures });
     if (!answer.ok) throw new Error(`the Pushgateway said ${answer.status}: ${await answer.text()}`);
-    return done.stdout;
   }
 
   /** The certificate of an authority of our own, and one of it for so many days. */
-  certificate(name, days) {
+  async certificate(name, days) {
     const at = (file) => join(this.folder, file);
-    if (!existsSync(at('ca.pem'))) {
-      this.run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '365',
-        '-subj', '/CN=Alerts', '-keyout', at('ca.key'), '-out', at('ca.pem')]);
-    }
-    this.run('openssl', ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=127.0.0.1',
+    this.authority ??= this.run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '365',
+      '-subj', '/CN=Alerts', '-keyout', at('ca.key'), '-out', at('ca.pem')]);
+    await this.authority;
+    await this.run('openssl', ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=127.0.0.1',
       '-keyout', at(`${name}.key`), '-out', at(`${name}.csr`)]);
     writeFileSync(at(`${name}.ext`), 'subjectAltName=IP:127.0.0.1\n');
-    this.run('openssl', ['x509', '-req', '-in', at(`${name}.csr`), '-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial',
+    await this.run('openssl', ['x509', '-req', '-in', at(`${name}.csr`), '-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAserial', at(`${name}.srl`), '-CAcreateserial',
       '-days', String(days), '-extfile', at(`${name}.ext`), '-out', at(`${name}.pem`)]);
     return { certificate: at(`${name}.pem`), key: at(`${name}.key`) };
   }
@@ -281,7 +302,7 @@ export class Stage {
     this.blackbox ??= (async () => {
       const port = await this.freePort();
       return this.partner('blackbox', 'prometheus-blackbox-exporter', port, [
-        `--config.file=${join(root, 'kustomize/monitoring/exporters/config/blackbox.yml')}`, `--web.listen-address=127.0.0.1:${port}`,
+        `--config.file=${join(root, 'kustomize/monitoring/exporters/config/blackbox.yml')}`, `--web.listen-address=127.0.0.1:${port}`, '--timeout-offset=0.1',
       ], { env: { SSL_CERT_FILE: join(this.folder, 'ca.pem') } });
     })();
     const { port } = await this.blackbox;
@@ -362,13 +383,14 @@ export class Stage {
   // --- Prometheus
 
   /** One that looks at these targets by the rules with all time divided by `factor`. */
-  async prometheus(name, { targets, factor = 1, wanted, found, receiver }) {
+  async prometheus(name, { targets, factor, tick: look, wanted, found, receiver }) {
     const port = await this.freePort();
     const folder = join(this.folder, `prometheus-${name}`);
     mkdirSync(join(folder, 'data'), { recursive: true });
-    // Not more often than twice a second: a look must have the time to be answered.
-    const tick = (seconds) => (factor === 1 ? seconds : Math.max(seconds / factor, 0.5));
-    const span = (seconds) => `${Math.round(tick(seconds) * 1000)}ms`;
+    const tick = (seconds, least = look) => Math.max(seconds / factor, least);
+    const span = (...of) => `${Math.round(tick(...of) * 1000)}ms`;
+    // Without its server, postgres_exporter takes a second to say so.
+    const slowest = { postgres: Math.max(look, 2) };
     const written = scaleRules(RULES, factor, tick(15), wanted).map(({ name: file, text }) => {
       writeFileSync(join(folder, file), text);
       return file;
@@ -376,18 +398,14 @@ export class Stage {
     const every = { 'eshopz-edge': 30, cloudwatch: 60 };
     const jobs = [...new Set(['prometheus', ...targets.map(({ job }) => job)])].map((job) => ({
       job_name: job,
-      scrape_interval: span(every[job] ?? 15),
-      scrape_timeout: `${Math.round(Math.min(tick(every[job] ?? 15), 10) * 1000)}ms`,
+      scrape_interval: span(every[job] ?? 15, slowest[job]),
+      scrape_timeout: `${Math.round(Math.min(tick(every[job] ?? 15, slowest[job]), 10) * 1000)}ms`,
       honor_labels: ['pushgateway', 'kubelet', 'kube-state-metrics'].includes(job),
       ...(job === 'eshopz-edge' ? {
         metrics_path: '/probe',
         params: { module: ['http_2xx'] },
         relabel_configs: [{ source_labels: ['__param_target'], target_label: 'instance' }],
       } : {}),
-      // What postgres_exporter has called so from 0.13 on; Debian 12 has 0.11. The query behind it is the same.
-      ...(job === 'postgres' ? { metric_relabel_configs: [{
-        source_labels: ['__name__'], regex: 'pg_replication_lag', target_label: '__name__', replacement: 'pg_replication_lag_seconds',
-      }] } : {}),
       ...(found && job === 'eshopz' ? { file_sd_configs: [{ files: [found], refresh_interval: '5s' }] } : {
         static_configs: job === 'prometheus' ? [{ targets: [`127.0.0.1:${port}`] }]
           : targets.filter((target) => target.job === job).map(({ address, labels, probe, path }) => ({
@@ -458,19 +476,27 @@ export class Watcher {
   }
 }
 
+/** Once more where a connection that was kept had been closed meanwhile. */
+async function patient(address, asked) {
+  return fetch(address, asked).catch((error) => {
+    if (['UND_ERR_SOCKET', 'ECONNRESET'].includes(error.cause?.code)) return fetch(address, asked);
+    throw new Error(`${asked.method} ${address}: ${error.cause?.code ?? error.message}`);
+  });
+}
+
 /** A process of the shop, and what customers do there. */
 class Shop {
   constructor(stage, fields) {
     Object.assign(this, { stage, count: 0 }, fields);
   }
 
-  sql(...texts) {
+  async sql(...texts) {
     return this.stage.sql(this.url, ...texts);
   }
 
   /** The status and body of an answer, whatever it is. */
   async ask(method, path, body, headers = {}, base = this.base) {
-    const answer = await fetch(base + path, {
+    const answer = await patient(base + path, {
       method,
       headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
       body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
