@@ -32,8 +32,8 @@ function webhook(shop, event) {
 }
 
 /** The three of an error budget, whose windows are longer than a run: what was before counts as far as it was seen. */
-const budget = (kind, fault) => ['Fast', 'Steady', 'Slow'].map((speed) => (
-  { name: `Eshopz${kind}Budget${speed}`, fault, how: 'real', due: 60, own: 12, match: { namespace: kind === 'ApiError' ? 'away' : 'slow' } }));
+const budget = (kind, fault) => ['Fast', 'Steady', 'Slow'].map((speed, i) => (
+  { name: `Eshopz${kind}Budget${speed}`, fault: i ? 'the same' : fault, how: 'real', due: 60, own: 12, match: { namespace: kind === 'ApiError' ? 'away' : 'slow' } }));
 
 export const scenes = [
   {
@@ -107,7 +107,7 @@ export const scenes = [
     name: 'declined',
     needs: [],
     // A day of the shop before, of which half an hour has to have been.
-    history: 2700,
+    history: 2100,
     alerts: [
       { name: 'EshopzPaymentsDeclined', fault: 'every card is declined (`pm_card_chargeDeclined`)', how: 'real', due: 1200,
         match: { namespace: 'declined' }, factor: FAST },
@@ -560,5 +560,10 @@ export const scenes = [
     async mend() {},
   },
 ];
+
+// What is said as `the same` can be said in full.
+for (const { alerts } of scenes) {
+  alerts.forEach((alert, i) => { alert.base = alert.fault.startsWith('the same') ? alerts[i - 1].base : alert.fault; });
+}
 
 export const alertsOf = (only) => scenes.flatMap((scene) => scene.alerts.filter(({ name }) => !only || only.has(name)));

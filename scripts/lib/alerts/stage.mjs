@@ -70,6 +70,7 @@ export class Stage {
 
   /** Starts a program; its output goes to a file beside the others. */
   spawn(name, program, words, { env = {}, ...options } = {}) {
+    if (this.stopped) throw new Error('all is being stopped');
     const file = join(this.folder, `${name}.log`);
     const log = openSync(file, 'a');
     const child = spawn(program, words, { env: cleanEnvironment(env), stdio: ['ignore', log, log], cwd: this.folder, ...options });
