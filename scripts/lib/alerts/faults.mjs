@@ -365,17 +365,17 @@ export const scenes = [
     name: 'files',
     needs: ['prlimit'],
     alerts: [
-      { name: 'EshopzFileDescriptors', fault: 'a process that may open 160 files has as many customers as it lets in', how: 'real', due: 315, own: 5,
+      { name: 'EshopzFileDescriptors', fault: 'a process that may open 180 files has as many customers as it lets in', how: 'real', due: 315, own: 5,
         match: { namespace: 'files' }, ends: true },
     ],
     async set(stage) {
-      return { stage, shop: await stage.shop('files', { url: await stage.database('files'), wrap: ['prlimit', '--nofile=160'] }) };
+      return { stage, shop: await stage.shop('files', { url: await stage.database('files'), wrap: ['prlimit', '--nofile=180'] }) };
     },
     async strike(scene, { mark }) {
       const { stage, shop } = scene;
       scene.visitors = new Visitors(shop.port, '/.well-known/jwks.json');
       mark('EshopzFileDescriptors');
-      scene.again = stage.again(1, () => scene.visitors.round(55));
+      scene.again = stage.again(1, () => scene.visitors.round(62));
     },
     async mend({ again, visitors }) {
       again.stop();

@@ -267,7 +267,9 @@ export class Stage {
   async pushgateway() {
     this.gateway ??= (async () => {
       const port = await this.freePort();
-      const part = await this.partner('pushgateway', 'prometheus-pushgateway', port, [`--web.listen-address=127.0.0.1:${port}`]);
+      const part = await this.partner('pushgateway', 'prometheus-pushgateway', port, [
+        // Nothing of another run: Debian's keeps what it has in a place of its own.
+        `--web.listen-address=127.0.0.1:${port}`, `--persistence.file=${join(this.folder, 'pushgateway')}`]);
       this.target({ job: 'pushgateway', address: `127.0.0.1:${port}`, labels: {} });
       return part;
     })();
@@ -343,7 +345,7 @@ export class Stage {
   async call(service, action, body) {
     const { port } = await this.aws();
     const scope = `test/20260101/eu-central-1/${service}/aws4_request`;
-    const answer = await fetch(`http://127.0.0.1:${port}/`, {
+    const answer = await patient(`http://127.0.0.1:${port}/`, {
       method: 'POST',
       headers: {
         'content-type': service === 'sns' ? 'application/x-www-form-urlencoded' : `application/x-amz-json-1.${service === 'sqs' ? 0 : 1}`,
