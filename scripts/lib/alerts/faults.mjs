@@ -32,8 +32,10 @@ function webhook(shop, event) {
 }
 
 /** The three of an error budget, whose windows are longer than a run: what was before counts as far as it was seen. */
-const budget = (kind, fault) => ['Fast', 'Steady', 'Slow'].map((speed, i) => (
-  { name: `Eshopz${kind}Budget${speed}`, fault: i ? 'the same' : fault, how: 'real', due: 60, own: 12, match: { namespace: kind === 'ApiError' ? 'away' : 'slow' } }));
+const budget = (kind, fault) => ['Fast', 'Steady', 'Slow'].map((speed, i) => ({
+  name: `Eshopz${kind}Budget${speed}`, fault: i ? 'the same' : fault, how: 'real', due: 60, own: 12,
+  match: { namespace: kind === 'ApiError' ? 'away' : 'slow' },
+}));
 
 export const scenes = [
   {
@@ -71,8 +73,9 @@ export const scenes = [
     },
     async strike(scene, { mark }) {
       const { stage, shop } = scene;
-      scene.lock = stage.session(shop.url, `DO $$ BEGIN LOOP LOCK TABLE carts.carts IN ACCESS EXCLUSIVE MODE; PERFORM pg_sleep(0.9); COMMIT;
-        PERFORM pg_sleep(0.1); END LOOP; END $$`);
+      scene.lock = stage.session(shop.url, `DO $$ BEGIN LOOP
+        LOCK TABLE carts.carts IN ACCESS EXCLUSIVE MODE; PERFORM pg_sleep(0.9); COMMIT; PERFORM pg_sleep(0.1);
+      END LOOP; END $$`);
       mark(...this.alerts.map(({ name }) => name));
     },
     async mend({ lock }) {
@@ -83,7 +86,8 @@ export const scenes = [
     name: 'pool',
     needs: [],
     alerts: [
-      { name: 'EshopzPoolExhausted', fault: 'the table of carts is locked, twenty customers at a time ask for one', how: 'real', due: 150, own: 6,
+      { name: 'EshopzPoolExhausted', fault: 'the table of carts is locked, twenty customers at a time ask for one',
+        how: 'real', due: 150, own: 6,
         match: { namespace: 'pool', module: 'cart' } },
       { name: 'EshopzPoolWaiting', fault: 'the same', how: 'real', due: 750, own: 6, match: { namespace: 'pool', module: 'cart' } },
     ],
@@ -131,12 +135,16 @@ export const scenes = [
     name: 'gateway',
     needs: [],
     alerts: [
-      { name: 'EshopzPaymentGatewayFailing', fault: 'the gateway answers no attempt any more (`pm_sandbox_timeout`)', how: 'real', due: 360,
+      { name: 'EshopzPaymentGatewayFailing', fault: 'the gateway answers no attempt any more (`pm_sandbox_timeout`)',
+        how: 'real', due: 360,
         match: { namespace: 'gateway' } },
-      { name: 'EshopzPaymentGatewayUnreliable', fault: 'the same', how: 'real', due: 1500, match: { namespace: 'gateway' }, factor: FAST },
-      { name: 'EshopzRefundsFailing', fault: 'the gateway refuses a refund (paid with `pm_card_refundFail`)', how: 'real', due: 15, own: 3,
+      { name: 'EshopzPaymentGatewayUnreliable', fault: 'the same',
+        how: 'real', due: 1500, match: { namespace: 'gateway' }, factor: FAST },
+      { name: 'EshopzRefundsFailing', fault: 'the gateway refuses a refund (paid with `pm_card_refundFail`)',
+        how: 'real', due: 15, own: 3,
         match: { namespace: 'gateway', outcome: 'refund_failed' } },
-      { name: 'EshopzWebhooksParked', fault: 'the gateway tells of a payment that nobody knows (a signed webhook)', how: 'real', due: 1815,
+      { name: 'EshopzWebhooksParked', fault: 'the gateway tells of a payment that nobody knows (a signed webhook)',
+        how: 'real', due: 1815,
         own: 12, match: { namespace: 'gateway' }, factor: FAST },
     ],
     async set(stage, { factor }) {
@@ -164,14 +172,20 @@ export const scenes = [
     name: 'split',
     needs: ['redis'],
     alerts: [
-      { name: 'EshopzRedisAway', fault: 'Redis is killed', how: 'real', due: 300, own: 3, match: { namespace: 'split' }, ends: true },
-      { name: 'EshopzBreakerOpen', fault: 'of five processes that of the carts is frozen (SIGSTOP), orders are tried', how: 'real', due: 75, own: 10,
+      { name: 'EshopzRedisAway', fault: 'Redis is killed',
+        how: 'real', due: 300, own: 3, match: { namespace: 'split' }, ends: true },
+      { name: 'EshopzBreakerOpen', fault: 'of five processes that of the carts is frozen (SIGSTOP), orders are tried',
+        how: 'real', due: 75, own: 10,
         match: { namespace: 'split', neighbour: 'cart' }, ends: true },
-      { name: 'EshopzDown', fault: 'the same', how: 'real', due: 135, own: 10, match: { namespace: 'split', app: 'eshopz-cart' }, ends: true },
-      { name: 'EshopzProcessDown', fault: 'the same', how: 'real', due: 315, own: 10, match: { namespace: 'split', app: 'eshopz-cart' }, ends: true },
-      { name: 'EshopzOutboxLag', fault: 'the same: the relay cannot tell the carts of accounts that are deleted', how: 'real', due: 735, own: 12,
+      { name: 'EshopzDown', fault: 'the same',
+        how: 'real', due: 135, own: 10, match: { namespace: 'split', app: 'eshopz-cart' }, ends: true },
+      { name: 'EshopzProcessDown', fault: 'the same',
+        how: 'real', due: 315, own: 10, match: { namespace: 'split', app: 'eshopz-cart' }, ends: true },
+      { name: 'EshopzOutboxLag', fault: 'the same: the relay cannot tell the carts of accounts that are deleted',
+        how: 'real', due: 735, own: 12,
         match: { namespace: 'split', module: 'user' } },
-      { name: 'EshopzOutboxStuck', fault: 'the same, 110 accounts', how: 'real', due: 615, own: 12, match: { namespace: 'split', module: 'user' } },
+      { name: 'EshopzOutboxStuck', fault: 'the same, 110 accounts',
+        how: 'real', due: 615, own: 12, match: { namespace: 'split', module: 'user' } },
     ],
     async set(stage, { wanted }) {
       const url = await stage.database('split');
@@ -182,7 +196,8 @@ export const scenes = [
       const settings = { ESHOPZ_REDIS_URL: `redis://127.0.0.1:${redis.port}` };
       for (const module of modules) settings[`ESHOPZ_${module.toUpperCase()}_URL`] = `http://127.0.0.1:${ports[module] + 1000}`;
       const shops = Object.fromEntries(await Promise.all(modules.map(async (module) => [module, await stage.shop(`split-${module}`, {
-        url, namespace: 'split', app: `eshopz-${module}`, modules: module, settings, ports: { port: ports[module] } })])));
+        url, namespace: 'split', app: `eshopz-${module}`, modules: module, settings, ports: { port: ports[module] },
+      })])));
       const { user, order, cart } = shops;
       user.bases = Object.fromEntries(modules.map((module) => [module, shops[module].base]));
       const customers = [];
@@ -214,19 +229,26 @@ export const scenes = [
     name: 'books',
     needs: ['pushgateway'],
     alerts: [
-      { name: 'EshopzStockDrift', fault: 'one more of a shirt is on hand by an UPDATE; `eshopz verify --metrics` finds it and is pushed', how: 'real',
+      { name: 'EshopzStockDrift',
+        fault: 'one more of a shirt is on hand by an UPDATE; `eshopz verify --metrics` finds it and is pushed',
+        how: 'real',
         due: 30, own: 3, match: { namespace: 'books', rule: 'stock_ledger' }, ends: true },
-      { name: 'EshopzBooksDoNotBalance', fault: 'what was told of an order is deleted from the outbox; found and pushed in the same way', how: 'real',
+      { name: 'EshopzBooksDoNotBalance',
+        fault: 'what was told of an order is deleted from the outbox; found and pushed in the same way',
+        how: 'real',
         due: 30, own: 3, match: { namespace: 'books', rule: 'order_events' } },
-      { name: 'EshopzVerifyOverdue', fault: 'after one push there is no other', how: 'real', due: 26 * HOUR + 15, match: { namespace: 'overdue' },
+      { name: 'EshopzVerifyOverdue', fault: 'after one push there is no other',
+        how: 'real', due: 26 * HOUR + 15, match: { namespace: 'overdue' },
         factor: FASTEST },
-      { name: 'EshopzLettersGivenUp', fault: 'the mail server is away, and by an UPDATE a letter is four days old', how: 'staged', due: 15, own: 65,
+      { name: 'EshopzLettersGivenUp', fault: 'the mail server is away, and by an UPDATE a letter is four days old',
+        how: 'staged', due: 15, own: 65,
         match: { namespace: 'books' } },
       { name: 'EshopzDeadLetters', fault: 'a listener fails (its table is renamed), and by an UPDATE eleven of its twelve attempts are over',
         how: 'staged', due: 75, own: 20, match: { namespace: 'books', module: 'user' } },
       { name: 'EshopzJobFailing', fault: 'a table that the job `reconcile` needs is renamed', how: 'real', due: 15, own: 40,
         match: { namespace: 'books', exported_job: 'reconcile' } },
-      { name: 'EshopzJobNotRunning', fault: 'the lease of the job `order.expire_unpaid` is held by nobody who works', how: 'real', due: 1215, own: 10,
+      { name: 'EshopzJobNotRunning', fault: 'the lease of the job `order.expire_unpaid` is held by nobody who works',
+        how: 'real', due: 1215, own: 10,
         match: { namespace: 'books', exported_job: 'order.expire_unpaid' }, factor: FAST },
     ],
     async set(stage) {
@@ -276,7 +298,8 @@ export const scenes = [
     alerts: [
       { name: 'EshopzDatabaseConnectionsHigh', fault: '22 of 25 connections of a PostgreSQL are opened', how: 'real', due: 615,
         match: { namespace: 'replica' }, ends: true },
-      { name: 'EshopzReplicaLag', fault: 'a standby stops to replay (`pg_wal_replay_pause()`) while its primary is written to', how: 'real', due: 640,
+      { name: 'EshopzReplicaLag', fault: 'a standby stops to replay (`pg_wal_replay_pause()`) while its primary is written to',
+        how: 'real', due: 640,
         match: { namespace: 'standby' }, ends: true },
     ],
     async set(stage) {
@@ -306,9 +329,11 @@ export const scenes = [
     name: 'edge',
     needs: ['blackbox'],
     alerts: [
-      { name: 'EshopzCertificateExpiring', fault: 'the certificate of the shop is replaced by one for a day', how: 'real', due: 630, own: 70,
+      { name: 'EshopzCertificateExpiring', fault: 'the certificate of the shop is replaced by one for a day',
+        how: 'real', due: 630, own: 70,
         match: { namespace: 'edge' }, ends: true },
-      { name: 'EshopzCertificateLastDays', fault: 'the same', how: 'real', due: 630, own: 70, match: { namespace: 'edge' }, ends: true },
+      { name: 'EshopzCertificateLastDays', fault: 'the same',
+        how: 'real', due: 630, own: 70, match: { namespace: 'edge' }, ends: true },
     ],
     async set(stage) {
       const good = await stage.certificate('good', 90);
@@ -333,7 +358,8 @@ export const scenes = [
     name: 'door',
     needs: ['blackbox'],
     alerts: [
-      { name: 'EshopzRestarts', fault: 'a process is killed and started again, three times', how: 'real', due: 75, own: 30, match: { namespace: 'door' } },
+      { name: 'EshopzRestarts', fault: 'a process is killed and started again, three times',
+        how: 'real', due: 75, own: 30, match: { namespace: 'door' } },
       { name: 'EshopzUnreachable', fault: 'the process is killed; blackbox_exporter asks by HTTPS', how: 'real', due: 210, own: 8,
         match: { namespace: 'door' }, ends: true },
     ],
@@ -365,7 +391,8 @@ export const scenes = [
     name: 'files',
     needs: ['prlimit'],
     alerts: [
-      { name: 'EshopzFileDescriptors', fault: 'a process that may open 180 files has as many customers as it lets in', how: 'real', due: 315, own: 5,
+      { name: 'EshopzFileDescriptors', fault: 'a process that may open 180 files has as many customers as it lets in',
+        how: 'real', due: 315, own: 5,
         match: { namespace: 'files' }, ends: true },
     ],
     async set(stage) {
@@ -387,13 +414,15 @@ export const scenes = [
     name: 'memory',
     needs: [],
     alerts: [
-      { name: 'EshopzMemory', fault: 'the limit of a process becomes what it has and a twentieth more', how: 'played', of: 'kube-state-metrics, of the limit; the memory is real',
+      { name: 'EshopzMemory', fault: 'the limit of a process becomes what it has and a twentieth more',
+        how: 'played', of: 'kube-state-metrics, of the limit; the memory is real',
         due: 615, match: { namespace: 'memory' }, ends: true },
     ],
     async set(stage) {
       const shop = await stage.shop('memory', { url: await stage.database('memory') });
       const scene = { shop, limit: 4 * 2 ** 30 };
-      await stage.play('state', () => `kube_pod_container_resource_limits{namespace="memory",pod="memory",container="eshopz",resource="memory",unit="byte"} ${scene.limit}\n`);
+      const of = 'namespace="memory",pod="memory",container="eshopz",resource="memory",unit="byte"';
+      await stage.play('state', () => `kube_pod_container_resource_limits{${of}} ${scene.limit}\n`);
       return scene;
     },
     async strike(scene, { mark }) {
@@ -409,8 +438,10 @@ export const scenes = [
     name: 'signin',
     needs: [],
     alerts: [
-      { name: 'EshopzPasswordHashesRefused', fault: '400 customers register at the same moment', how: 'real', due: 330, own: 10, match: { namespace: 'signin' } },
-      { name: 'EshopzPasswordHashesWaiting', fault: 'customers register, sixty at any time', how: 'real', due: 800, own: 10, match: { namespace: 'signin' },
+      { name: 'EshopzPasswordHashesRefused', fault: '400 customers register at the same moment',
+        how: 'real', due: 330, own: 10, match: { namespace: 'signin' } },
+      { name: 'EshopzPasswordHashesWaiting', fault: 'customers register, sixty at any time',
+        how: 'real', due: 800, own: 10, match: { namespace: 'signin' },
         factor: FAST },
     ],
     async set(stage) {
@@ -446,11 +477,14 @@ export const scenes = [
     name: 'aws',
     needs: ['moto'],
     alerts: [
-      { name: 'EshopzQueueDeadLetters', fault: 'a message is in the queue of dead letters of the orders (SQS as moto plays it)', how: 'staged', due: 75,
+      { name: 'EshopzQueueDeadLetters', fault: 'a message is in the queue of dead letters of the orders (SQS as moto plays it)',
+        how: 'staged', due: 75,
         own: 45, match: { namespace: 'aws', module: 'order' }, ends: true },
-      { name: 'EshopzQueueWaiting', fault: 'tables of the orders are locked, 1,200 messages come (SQS as moto plays it)', how: 'real', due: 915, own: 60,
+      { name: 'EshopzQueueWaiting', fault: 'tables of the orders are locked, 1,200 messages come (SQS as moto plays it)',
+        how: 'real', due: 915, own: 60,
         match: { namespace: 'aws', module: 'order' }, factor: FAST },
-      { name: 'EshopzSecretsUnreadable', fault: 'the secret is deleted (Secrets Manager as moto plays it)', how: 'real', due: 2115, own: 5,
+      { name: 'EshopzSecretsUnreadable', fault: 'the secret is deleted (Secrets Manager as moto plays it)',
+        how: 'real', due: 2115, own: 5,
         match: { namespace: 'aws' }, factor: FAST },
     ],
     async set(stage, { factor }) {
@@ -503,17 +537,21 @@ export const scenes = [
     needs: [],
     history: 900,
     alerts: [
-      { name: 'EshopzDatabaseDiskFilling', fault: 'of the volume of PostgreSQL 4 % are left', how: 'played', of: 'the kubelet', due: 930,
+      { name: 'EshopzDatabaseDiskFilling', fault: 'of the volume of PostgreSQL 4 % are left',
+        how: 'played', of: 'the kubelet', due: 930,
         match: { namespace: 'played' }, factor: FAST },
-      { name: 'EshopzAuroraLocalStorageLow', fault: 'Aurora has 4 GB of local storage', how: 'played', of: 'cloudwatch_exporter', due: 975,
+      { name: 'EshopzAuroraLocalStorageLow', fault: 'Aurora has 4 GB of local storage',
+        how: 'played', of: 'cloudwatch_exporter', due: 975,
         match: { namespace: 'played' }, factor: FAST },
-      { name: 'EshopzAuroraVolumeGrowing', fault: 'Aurora\'s volume grows by 30 TB a day', how: 'played', of: 'cloudwatch_exporter', due: 6000,
+      { name: 'EshopzAuroraVolumeGrowing', fault: 'Aurora\'s volume grows by 30 TB a day',
+        how: 'played', of: 'cloudwatch_exporter', due: 6000,
         match: { namespace: 'played' }, factor: FAST },
     ],
     async set(stage, { factor }) {
       const scene = {};
-      await stage.play('kubelet', () => ['capacity', 'available'].map((what) => (
-        `kubelet_volume_stats_${what}_bytes{namespace="played",persistentvolumeclaim="data-postgres-0"} ${what === 'capacity' ? 1e11 : scene.since ? 4e9 : 5e10}\n`)).join(''));
+      const of = 'namespace="played",persistentvolumeclaim="data-postgres-0"';
+      await stage.play('kubelet', () => `kubelet_volume_stats_capacity_bytes{${of}} 1e11\n`
+        + `kubelet_volume_stats_available_bytes{${of}} ${scene.since ? 4e9 : 5e10}\n`);
       await stage.play('cloudwatch', () => {
         const grown = scene.since ? ((Date.now() - scene.since) / 1000) * factor * (30e12 / DAY) : 0;
         return `aws_rds_free_local_storage_average{dbinstance_identifier="shop-1"} ${scene.since ? 4e9 : 3e10}\n`
@@ -534,7 +572,8 @@ export const scenes = [
     alone: true,
     alerts: [
       { name: 'EshopzAbsent', fault: 'Prometheus finds no process any more', how: 'real', due: 315, match: {} },
-      { name: 'EshopzWatchdog', fault: 'Prometheus is killed; what it told last is good until then (the Alertmanager is played)', how: 'real', due: 240, match: {} },
+      { name: 'EshopzWatchdog', fault: 'Prometheus is killed; what it told last is good until then (the Alertmanager is played)',
+        how: 'real', due: 240, match: {} },
     ],
     async set(stage, { prometheus }) {
       const found = join(stage.folder, 'found.json');

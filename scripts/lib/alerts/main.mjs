@@ -52,7 +52,9 @@ async function run() {
   const stage = new Stage({ program: options.program, moto: options.moto, say });
   let stopping;
   const stop = () => { stopping ??= stage.stop(); return stopping; };
-  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) process.once(signal, () => { stop().finally(() => process.exit(code)); });
+  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) {
+    process.once(signal, () => { stop().finally(() => process.exit(code)); });
+  }
   try {
     const began = Date.now();
     const notes = new Notes();
@@ -67,27 +69,34 @@ async function run() {
     }));
     const watching = [];
     for (const factor of new Set(playing.filter(({ alone }) => !alone).flatMap((scene) => [...factorsOf(scene)]))) {
-      const mine = alerts.filter((alert) => speed.factor(alert) === factor && !playing.find(({ alone, alerts: own }) => alone && own.includes(alert)));
+      const isAlone = (alert) => playing.some(({ alone, alerts: own }) => alone && own.includes(alert));
+      const mine = alerts.filter((alert) => speed.factor(alert) === factor && !isAlone(alert));
       const of = new Set(playing.filter((scene) => scene.alerts.some((alert) => mine.includes(alert))).map(({ name }) => name));
       const targets = stage.targets.filter(({ scene }) => of.has(scene));
-      const watcher = await stage.prometheus(`by-${factor}`, { targets, factor, tick: speed.tick(factor), wanted: factor === 1 ? undefined : mine.map(({ name }) => name) });
+      const watcher = await stage.prometheus(`by-${factor}`, {
+        targets, factor, tick: speed.tick(factor), wanted: factor === 1 ? undefined : mine.map(({ name }) => name),
+      });
       watching.push([watcher, mine]);
     }
-    for (const scene of playing.filter(({ alone }) => alone)) watching.push([states.get(scene).watcher, scene.alerts.filter(({ name }) => wanted.has(name))]);
+    for (const scene of playing.filter(({ alone }) => alone)) {
+      watching.push([states.get(scene).watcher, scene.alerts.filter(({ name }) => wanted.has(name))]);
+    }
     const followers = watching.map(([watcher, mine]) => notes.follow(watcher, mine, stage));
     say(`all is there after ${span((Date.now() - began) / 1000)}`);
     await sleep(Math.max(...playing.flatMap((scene) => [...factorsOf(scene)].map((factor) => (
       Math.max((factor === 1 ? HISTORY : scene.history ?? HISTORY * 4) / factor, 3 * speed.tick(factor)))))));
     say('the faults are made');
     // One that cannot be played is no reason to give up the others.
-    await Promise.all(playing.map((scene) => stage.during(scene.name, () => play(scene, states.get(scene), notes, wanted, speed)).catch((error) => {
+    const played = (scene) => stage.during(scene.name, () => play(scene, states.get(scene), notes, wanted, speed));
+    await Promise.all(playing.map((scene) => played(scene).catch((error) => {
       process.stderr.write(`alerts: the scene ${scene.name} broke off: ${error.stack}${error.cause ? ` ${error.cause}` : ''}\n`);
       for (const { name } of scene.alerts) notes.of(name).broken = error.message;
     })));
     followers.forEach((each) => each.stop());
     const rows = report(alerts, notes, speed);
     const wrong = rows.filter((row) => row.wrong);
-    process.stdout.write(`${table(rows)}\n${rows.length - wrong.length} of ${rows.length} alerts fired in time, on ${machine()}, in ${span((Date.now() - began) / 1000)}.\n`);
+    const took = span((Date.now() - began) / 1000);
+    process.stdout.write(`${table(rows)}\n${rows.length - wrong.length} of ${rows.length} alerts fired in time, on ${machine()}, in ${took}.\n`);
     if (options.json) {
       const document = { taken_at: new Date().toISOString(), machine: machine(), seconds: (Date.now() - began) / 1000, alerts: rows };
       writeFileSync(options.json, `${JSON.stringify(document, null, 2)}\n`);

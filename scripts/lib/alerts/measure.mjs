@@ -108,6 +108,12 @@ export async function play(scene, state, notes, wanted, speed) {
   await until(() => own.every(({ name, ends }) => !ends || !notes.of(name).fired || notes.of(name).over), () => mended + PATIENCE * 1000);
 }
 
+function complaint({ early, broken, measured, bound }) {
+  if (early) return 'it fired before the fault';
+  if (measured === null) return broken ? `its fault could not be made: ${broken}` : `it did not fire within ${span(bound)}`;
+  return measured > bound ? `it took longer than ${span(bound)}` : null;
+}
+
 /** What is told of each alert. */
 export function report(alerts, notes, speed) {
   const rules = new Map(groupsOf(readFileSync(join(root, 'kustomize/monitoring/prometheus/rules/alerts.yml'), 'utf8'))
@@ -118,10 +124,10 @@ export function report(alerts, notes, speed) {
     const measured = struck && fired ? (fired - struck) / 1000 : null;
     const bound = speed.bound(alert);
     return {
-      alert: alert.name, fault: alert.fault, base: alert.base, how: alert.how, of: alert.of, for: rules.get(alert.name).for, factor, bound, measured,
+      alert: alert.name, fault: alert.fault, base: alert.base, how: alert.how, of: alert.of, for: rules.get(alert.name).for,
+      factor, bound, measured,
       over: alert.ends && over ? Math.max(0, (over - mended) / 1000) : null,
-      wrong: early ? 'it fired before the fault' : broken && measured === null ? `its fault could not be made: ${broken}` : measured === null ? `it did not fire within ${span(bound)}`
-        : measured > bound ? `it took longer than ${span(bound)}` : null,
+      wrong: complaint({ early, broken, measured, bound }),
     };
   });
 }
@@ -141,5 +147,6 @@ export function table(rows) {
     row.factor === 1 ? '' : `÷ ${row.factor}${row.measured === null ? '' : `, so ${span(row.measured * row.factor)}`}`,
     row.over === null ? '' : span(row.over),
   ].join(' | ')} |`);
-  return ['| alert | fault | how | `for` | due within | fired after | time | over after |', '|---|---|---|---|---|---|---|---|', ...lines, ''].join('\n');
+  const head = ['| alert | fault | how | `for` | due within | fired after | time | over after |', '|---|---|---|---|---|---|---|---|'];
+  return [...head, ...lines, ''].join('\n');
 }

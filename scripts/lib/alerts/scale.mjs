@@ -9,7 +9,11 @@ import { basename } from 'node:path';
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000, y: 31_536_000_000 };
 const DURATION = /^(?:\d+(?:ms|[smhdwy]))+$/;
-const TOKENS = /\s+|#[^\n]*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`|(?:[A-Za-z_]|:(?=[A-Za-z_:]))[\w:]*|(?:\d+(?:ms|[smhdwy]))+|\d+(?:\.\d+)?(?:e[+-]?\d+)?|=~|!~|!=|==|>=|<=|[^\s\w]/gy;
+const TOKENS = new RegExp([
+  /\s+|#[^\n]*/, /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`/,
+  // A name may have colons; one before a number is that of a subquery.
+  /(?:[A-Za-z_]|:(?=[A-Za-z_:]))[\w:]*/, /(?:\d+(?:ms|[smhdwy]))+/, /\d+(?:\.\d+)?(?:e[+-]?\d+)?/, /=~|!~|!=|==|>=|<=|[^\s\w]/,
+].map(({ source }) => source).join('|'), 'gy');
 
 /** A duration in milliseconds. */
 export function milliseconds(text) {
