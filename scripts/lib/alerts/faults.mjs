@@ -257,7 +257,8 @@ export const scenes = [
       await shop.shirt();
       await shop.buy();
       const customer = await shop.customer();
-      await until('the books are quiet', async () => await shop.sql("SELECT count(*) FROM orders.outbox WHERE remaining IS DISTINCT FROM 0") === '0', 30);
+      const untold = 'SELECT count(*) FROM orders.outbox WHERE remaining IS DISTINCT FROM 0';
+      await until('the books are quiet', async () => await shop.sql(untold) === '0', 30);
       await stage.verify(shop, 'books');
       return { stage, shop, customer };
     },
@@ -274,7 +275,8 @@ export const scenes = [
       mark('EshopzLettersGivenUp');
       await shop.sql('ALTER TABLE payments.webhook_events RENAME TO webhook_events_gone');
       mark('EshopzJobFailing');
-      await shop.sql(`UPDATE orders.leases SET holder = gen_random_uuid(), until = now() + interval '2 days' WHERE name = 'order.expire_unpaid'`);
+      await shop.sql(`UPDATE orders.leases SET holder = gen_random_uuid(), until = now() + interval '2 days'
+        WHERE name = 'order.expire_unpaid'`);
       mark('EshopzJobNotRunning');
       if (!wants('EshopzDeadLetters')) return;
       await shop.sql('ALTER TABLE carts.carts RENAME TO carts_gone');
@@ -455,7 +457,8 @@ export const scenes = [
       const { stage, shop } = scene;
       const register = () => {
         shop.count += 1;
-        return shop.ask('POST', '/api/v1/users', { email: `grace-${shop.count}@example.com`, password: 'a long walk by the sea', full_name: 'Grace' });
+        const email = `grace-${shop.count}@example.com`;
+        return shop.ask('POST', '/api/v1/users', { email, password: 'a long walk by the sea', full_name: 'Grace Hopper' });
       };
       if (wants('EshopzPasswordHashesRefused')) {
         mark('EshopzPasswordHashesRefused');
@@ -492,7 +495,8 @@ export const scenes = [
       const { env } = await stage.aws();
       await stage.call('secretsmanager', 'CreateSecret', { Name: 'shop', SecretString: JSON.stringify({ database_url: url }) });
       const settings = { ...env, ESHOPZ_EVENTS: 'sns' };
-      await stage.run(stage.program, ['events', 'setup'], { env: { ...settings, ESHOPZ_DATABASE_URL: url, ESHOPZ_DATA_DIR: join(stage.folder, 'setup') } });
+      const once = { ...settings, ESHOPZ_DATABASE_URL: url, ESHOPZ_DATA_DIR: join(stage.folder, 'setup') };
+      await stage.run(stage.program, ['events', 'setup'], { env: once });
       const shop = await stage.shop('aws', { url, settings: {
         ...settings, ESHOPZ_DATABASE_URL: undefined, ESHOPZ_SECRETS: 'aws:shop',
         ESHOPZ_SECRETS_REFRESH_SECONDS: String(Math.max(1, Math.round(60 / factor))) } });
@@ -522,7 +526,8 @@ export const scenes = [
       }, 30);
       for (let batch = 0; batch < 120; batch += 1) {
         const entry = { MessageBody: message.Body, MessageAttributes: message.MessageAttributes };
-        await stage.call('sqs', 'SendMessageBatch', { QueueUrl: queue, Entries: Array.from({ length: 10 }, (_, i) => ({ Id: String(i), ...entry })) });
+        const Entries = Array.from({ length: 10 }, (_, i) => ({ Id: String(i), ...entry }));
+        await stage.call('sqs', 'SendMessageBatch', { QueueUrl: queue, Entries });
       }
       mark('EshopzQueueWaiting');
     },

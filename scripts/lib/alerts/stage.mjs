@@ -289,14 +289,14 @@ export class Stage {
   /** The certificate of an authority of our own, and one of it for so many days. */
   async certificate(name, days) {
     const at = (file) => join(this.folder, file);
-    this.authority ??= this.run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '365',
-      '-subj', '/CN=Alerts', '-keyout', at('ca.key'), '-out', at('ca.pem')]);
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+    this.authority ??= this.run('openssl', [
+      'req', '-x509', ...key, '-days', '365', '-subj', '/CN=Alerts', '-keyout', at('ca.key'), '-out', at('ca.pem')]);
     await this.authority;
-    await this.run('openssl', ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=127.0.0.1',
-      '-keyout', at(`${name}.key`), '-out', at(`${name}.csr`)]);
+    await this.run('openssl', ['req', '-new', ...key, '-subj', '/CN=127.0.0.1', '-keyout', at(`${name}.key`), '-out', at(`${name}.csr`)]);
     writeFileSync(at(`${name}.ext`), 'subjectAltName=IP:127.0.0.1\n');
-    await this.run('openssl', ['x509', '-req', '-in', at(`${name}.csr`), '-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAserial', at(`${name}.srl`), '-CAcreateserial',
-      '-days', String(days), '-extfile', at(`${name}.ext`), '-out', at(`${name}.pem`)]);
+    await this.run('openssl', ['x509', '-req', '-in', at(`${name}.csr`), '-CA', at('ca.pem'), '-CAkey', at('ca.key'),
+      '-CAserial', at(`${name}.srl`), '-CAcreateserial', '-days', String(days), '-extfile', at(`${name}.ext`), '-out', at(`${name}.pem`)]);
     return { certificate: at(`${name}.pem`), key: at(`${name}.key`) };
   }
 
@@ -305,11 +305,13 @@ export class Stage {
     this.blackbox ??= (async () => {
       const port = await this.freePort();
       return this.partner('blackbox', 'prometheus-blackbox-exporter', port, [
-        `--config.file=${join(root, 'kustomize/monitoring/exporters/config/blackbox.yml')}`, `--web.listen-address=127.0.0.1:${port}`, '--timeout-offset=0.1',
+        `--config.file=${join(root, 'kustomize/monitoring/exporters/config/blackbox.yml')}`,
+        `--web.listen-address=127.0.0.1:${port}`, '--timeout-offset=0.1',
       ], { env: { SSL_CERT_FILE: join(this.folder, 'ca.pem') } });
     })();
     const { port } = await this.blackbox;
-    this.target({ job: 'eshopz-edge', address: `127.0.0.1:${port}`, probe: `${shop.base}/api/v1/products?limit=1`, labels: { namespace } });
+    const probe = `${shop.base}/api/v1/products?limit=1`;
+    this.target({ job: 'eshopz-edge', address: `127.0.0.1:${port}`, probe, labels: { namespace } });
   }
 
   /** What Debian does not have, played: an exposition with the names that the exporter's documentation gives. */
@@ -323,8 +325,8 @@ export class Stage {
       this.server.listen(0, '127.0.0.1', () => done(this.server.address().port));
     });
     const port = await this.playing;
-    const name = { kubelet: 'kubelet', cloudwatch: 'cloudwatch', state: 'kube-state-metrics' }[job];
-    this.target({ job: name, address: `127.0.0.1:${port}`, path: `/${job}`, labels: job === 'cloudwatch' ? { namespace: 'played' } : {} });
+    const labels = job === 'cloudwatch' ? { namespace: 'played' } : {};
+    this.target({ job: job === 'state' ? 'kube-state-metrics' : job, address: `127.0.0.1:${port}`, path: `/${job}`, labels });
   }
 
   // --- AWS, which moto plays
@@ -439,7 +441,8 @@ export class Stage {
       let body = '';
       asked.on('data', (text) => { body += text; });
       asked.on('end', () => {
-        if (asked.url === '/api/v2/alerts') for (const { labels, endsAt } of JSON.parse(body)) receiver.until.set(labels.alertname, Date.parse(endsAt));
+        const told = asked.url === '/api/v2/alerts' ? JSON.parse(body) : [];
+        for (const { labels, endsAt } of told) receiver.until.set(labels.alertname, Date.parse(endsAt));
         answer.end('{}');
       });
     });
@@ -528,7 +531,8 @@ class Shop {
   /** Something to buy, of which there is enough. */
   async shirt() {
     const variants = [{ on_hand: 50_000, price: { amount: 4900, currency: 'USD' } }];
-    const product = await this.send('POST', '/api/v1/products', { title: 'Linen Shirt', status: 'active', variants }, await this.admin(), this.of('product'));
+    const made = { title: 'Linen Shirt', status: 'active', variants };
+    const product = await this.send('POST', '/api/v1/products', made, await this.admin(), this.of('product'));
     this.variant = product.variants[0].id;
     return this.variant;
   }
@@ -539,8 +543,8 @@ class Shop {
     const holder = { 'x-cart-token': token };
     await this.send('POST', `/api/v1/carts/${id}/items`, { variant_id: this.variant, quantity: 1 }, holder, this.of('cart'));
     const shipping = { name: 'Ada Lovelace', line1: '12 St James Square', city: 'London', postal_code: 'SW1Y 4JH', country: 'GB' };
-    return this.ask('POST', '/api/v1/orders', { cart_id: id, email: 'ada@example.com', shipping_address: shipping, payment_method: method },
-      { ...holder, 'idempotency-key': id }, this.of('order'));
+    const order = { cart_id: id, email: 'ada@example.com', shipping_address: shipping, payment_method: method };
+    return this.ask('POST', '/api/v1/orders', order, { ...holder, 'idempotency-key': id }, this.of('order'));
   }
 
   /** An account with a token. */
