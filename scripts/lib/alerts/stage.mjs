@@ -482,10 +482,10 @@ export class Watcher {
   }
 }
 
-/** Once more where a connection that was kept had been closed meanwhile. */
-async function patient(address, asked) {
+/** Again where a connection that was kept had been closed meanwhile: there may be several. */
+async function patient(address, asked, left = 5) {
   return fetch(address, asked).catch((error) => {
-    if (['UND_ERR_SOCKET', 'ECONNRESET'].includes(error.cause?.code)) return fetch(address, asked);
+    if (left && ['UND_ERR_SOCKET', 'ECONNRESET'].includes(error.cause?.code)) return patient(address, asked, left - 1);
     throw new Error(`${asked.method} ${address}: ${error.cause?.code ?? error.message}`);
   });
 }
