@@ -482,12 +482,13 @@ export class Watcher {
   }
 }
 
-/** Again where a connection that was kept had been closed meanwhile: there may be several. */
+/** Again where a connection that was kept had been closed meanwhile, of which 408 is another word. There may be several. */
 async function patient(address, asked, left = 5) {
-  return fetch(address, asked).catch((error) => {
-    if (left && ['UND_ERR_SOCKET', 'ECONNRESET'].includes(error.cause?.code)) return patient(address, asked, left - 1);
+  const answer = await fetch(address, asked).catch((error) => {
+    if (left && ['UND_ERR_SOCKET', 'ECONNRESET'].includes(error.cause?.code)) return null;
     throw new Error(`${asked.method} ${address}: ${error.cause?.code ?? error.message}`);
   });
+  return answer === null || (answer.status === 408 && left) ? patient(address, asked, left - 1) : answer;
 }
 
 /** A process of the shop, and what customers do there. */
