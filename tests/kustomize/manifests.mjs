@@ -94,11 +94,14 @@ test('what differs by account is the same in all places, and no secret', () => {
 });
 
 test('a command of the program takes the settings of each process, their values too', withKubectl, () => {
+  const tried = new Set();
   for (const [name, objects] of all) {
     const [{ container }] = processes(objects);
     const settings = Object.fromEntries(Object.entries(checks.variables(objects, container)).filter(([, value]) => value !== undefined));
     const { ESHOPZ_SECRETS: secrets, ...others } = settings;
     if (secrets) assert.match(secrets, /^aws:[\w/-]+(,[\w/-]+)*$/, name);
+    if (tried.has(JSON.stringify(others))) continue;
+    tried.add(JSON.stringify(others));
     // Without the secrets, which it would ask AWS for.
     const done = spawnSync(eshopz, ['config'], { encoding: 'utf8', env: cleanEnvironment({ ...others, ESHOPZ_DATABASE_URL: 'postgres://db/shop' }) });
     assert.equal(done.status, 0, `${name}: ${done.stderr}`);

@@ -151,6 +151,12 @@ export function takes(command) {
 
 /** The modules: where they listen, whom they call, whose listeners hear them. */
 export function graph() {
+  known ??= readGraph();
+  return known;
+}
+
+let known;
+function readGraph() {
   const modules = {};
   let at;
   for (const line of say('modules', '--graph').split('\n')) {
