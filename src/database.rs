@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use eshopz_platform::db::Db;
+use anyhow::Context as _;
+use eshopz_platform::db::{Db, encryption};
 use eshopz_platform::embedded::{Embedded, EmbeddedConfig};
 use eshopz_platform::migrate::{Migrator, Progress};
-use tokio_postgres::NoTls;
 
 use crate::cli::{Settings, WrongCall, wrong_call};
 use crate::migrations;
@@ -29,6 +29,9 @@ impl Database {
     /// When a URL cannot be read, in production without one, or when the private server does not start.
     pub async fn open(settings: &Settings, modules: &[Module]) -> anyhow::Result<Self> {
         let args = &settings.database;
+        if let Some(file) = args.database_ca_file.as_deref().filter(|file| !file.as_os_str().is_empty()) {
+            wrong_call(encryption::trust(file).context("ESHOPZ_DATABASE_CA_FILE"))?;
+        }
         let opened = |embedded| Self { settings: settings.clone(), modules: modules.to_vec(), embedded };
         if args.is_external(modules) {
             wrong_call(modules.iter().try_for_each(|module| Ok(args.config(*module, None)?.check()?)))?;
@@ -128,7 +131,7 @@ impl Database {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn analyze(&self, module: Module) -> anyhow::Result<()> {
-        let (client, connection) = tokio_postgres::connect(&self.url(module)?, NoTls).await?;
+        let (client, connection) = encryption::connect(&encryption::parse(&self.url(module)?)?).await?;
         let connection = tokio::spawn(connection);
         let tables = client
             .query("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = $1", &[&module.schema()])

@@ -50,6 +50,8 @@ pub struct PublicListener {
     pub address: SocketAddr,
     pub workers: usize,
     pub grace: Duration,
+    /// How long a connection is kept on which nothing is asked.
+    pub keep_alive: Duration,
     pub client_limit: Option<Throttle>,
     pub proxies: TrustedProxies,
     pub origins: Origins,
@@ -82,7 +84,7 @@ pub fn public(
     });
     let shop = shop.clone();
     let docs = Docs::new();
-    let connections = Connections::new();
+    let connections = Connections::new(listener.keep_alive);
     let handshakes = connections.handshakes(listener.workers);
     let per_worker = connections.per_worker(listener.workers);
     let server = HttpServer::new(move || {
@@ -105,6 +107,7 @@ pub fn public(
             .default_service(web::to(unmatched))
     })
     .on_connect(connections.on_connect())
+    .keep_alive(listener.keep_alive)
     .workers(listener.workers)
     .max_connections(per_worker)
     .shutdown_timeout(listener.grace.as_secs())

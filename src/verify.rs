@@ -6,7 +6,8 @@ mod rules;
 
 use anyhow::Context as _;
 use eshopz_platform::books::{Finding, Report, about_to_check, some_of};
-use tokio_postgres::{Client, NoTls};
+use eshopz_platform::db::encryption;
+use tokio_postgres::Client;
 
 use crate::compose::Shop;
 use crate::database::Database;
@@ -35,7 +36,8 @@ async fn shared_server(database: &Database) -> anyhow::Result<Option<Client>> {
             return Ok(None);
         }
     }
-    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.context("cannot reach the database")?;
+    let (client, connection) =
+        encryption::connect(&encryption::parse(&url)?).await.context("cannot reach the database")?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::warn!(%error, "the connection broke");

@@ -15,6 +15,7 @@ mod cli;
 mod conformance;
 #[cfg(debug_assertions)]
 mod crash;
+mod database_tls;
 mod documents;
 mod faults;
 mod flows;

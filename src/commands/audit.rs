@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use eshopz_platform::audit::{self, Entry};
 use eshopz_platform::context;
-use tokio_postgres::NoTls;
+use eshopz_platform::db::encryption;
 
 use crate::cli::Settings;
 use crate::database::Database;
@@ -46,7 +46,7 @@ async fn prune(database: &Database, days: i32) -> anyhow::Result<()> {
 }
 
 async fn prune_one(database: &Database, module: Module, days: i32) -> anyhow::Result<u64> {
-    let (client, connection) = tokio_postgres::connect(&database.url(module)?, NoTls).await?;
+    let (client, connection) = encryption::connect(&encryption::parse(&database.url(module)?)?).await?;
     let connection = tokio::spawn(connection);
     let delete = format!("DELETE FROM {}.audit_log WHERE at < now() - make_interval(days => $1)", module.schema());
     let removed = client.execute(&delete, &[&days]).await?;

@@ -216,6 +216,7 @@ fn listener(plan: &Plan, shop: &Shop) -> PublicListener {
         address: plan.addresses.public,
         workers: plan.args.workers(),
         grace: grace(plan),
+        keep_alive: Duration::from_secs(edge.keep_alive_seconds.into()),
         client_limit,
         proxies: edge.trusted_proxies.clone(),
         origins: edge.cors_origins.clone(),

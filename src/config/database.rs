@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use eshopz_platform::db::DbConfig;
+use eshopz_platform::db::{DbConfig, encryption};
 use tokio_postgres::config::Host;
 
 use super::Hidden;
@@ -44,6 +44,11 @@ pub struct DatabaseArgs {
     /// module whose own URL leads to another database.
     #[arg(long, env = "ESHOPZ_DATABASE_READER_URL", hide_env_values = true, global = true)]
     pub database_reader_url: Option<Hidden>,
+
+    /// Certificates (PEM) that PostgreSQL is trusted by, beside those of the system, such as the bundle of RDS. Every
+    /// connection is then encrypted, unless its URL says `sslmode=disable`.
+    #[arg(long, env = "ESHOPZ_DATABASE_CA_FILE", global = true, hide_short_help = true)]
+    pub database_ca_file: Option<PathBuf>,
 
     /// Connections that each module may hold.
     #[arg(long, env = "ESHOPZ_DATABASE_POOL", default_value_t = 5, global = true, hide_short_help = true,
@@ -131,7 +136,7 @@ struct Place {
 
 /// Where a URL leads, whoever goes there. None when it cannot be read.
 fn place(url: &str) -> Option<Place> {
-    let config: tokio_postgres::Config = url.parse().ok()?;
+    let config = encryption::parse(url).ok()?;
     let (hosts, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
     let port = |index| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
     let server = |index| (hosts.get(index).cloned(), addresses.get(index).copied(), port(index));

@@ -25,6 +25,7 @@ pub fn describe(settings: &Settings) -> Value {
             "data_dir": database.data_dir,
             "pool_per_module": database.database_pool,
             "wait_ms": database.database_wait_ms,
+            "ca_file": database.database_ca_file,
         },
         "redis_url": runtime.redis_url.as_deref().map(hide),
         "events": format!("{:?}", runtime.events).to_lowercase(),

@@ -21,6 +21,12 @@ pub struct EdgeArgs {
     #[arg(long, env = "ESHOPZ_CORS_ORIGINS", default_value = "", hide_default_value = true, hide_short_help = true)]
     pub cors_origins: Origins,
 
+    /// Seconds that the public listener keeps a connection on which nothing is asked. Behind a load balancer they have to be
+    /// more than its own, or it sends a request now and then to a connection that has just ended.
+    #[arg(long, env = "ESHOPZ_KEEP_ALIVE_SECONDS", default_value_t = 5, hide_short_help = true,
+          value_parser = clap::value_parser!(u16).range(1..=3_600))]
+    pub keep_alive_seconds: u16,
+
     /// The certificate of the public listener, PEM, with those that lead to its root: the listener then speaks TLS.
     /// Changes of the file are taken up.
     #[arg(long, env = "ESHOPZ_TLS_CERTIFICATE", hide_short_help = true)]

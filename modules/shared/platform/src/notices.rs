@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures::{Stream, TryStreamExt as _, stream};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::{AsyncMessage, Client, NoTls};
+use tokio_postgres::{AsyncMessage, Client};
 
-use crate::db::Db;
+use crate::db::{Db, encryption};
 
 /// The first pause before the connection is tried again, and the longest.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
@@ -52,7 +52,7 @@ pub(crate) async fn listen(db: &Db, channel: &str, mut tell: impl FnMut(Notice<'
 
 /// One connection's life.
 async fn session(db: &Db, channel: &str, tell: &mut impl FnMut(Notice<'_>)) -> Result<(), Ended> {
-    let (client, mut connection) = db.session_config().connect(NoTls).await?;
+    let (client, mut connection) = encryption::connect(&db.session_config()).await?;
     let mut messages = pin!(stream::poll_fn(move |context| connection.poll_message(context)));
     let listen = format!("LISTEN {channel}");
     hear_during(async { Ok(client.batch_execute(&listen).await?) }, messages.as_mut(), tell).await?;

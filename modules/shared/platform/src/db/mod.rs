@@ -5,6 +5,7 @@
 //! idempotency keys, leases) are found without naming the schema.
 
 mod clock;
+pub mod encryption;
 mod error;
 mod places;
 mod pool;
@@ -249,7 +250,7 @@ fn names_a_host(config: &Config) -> bool {
 
 /// The URL as a session configuration in a module's role.
 fn session_config(schema: &str, which: &'static str, url: &str, more: &str) -> Result<Config, StoreError> {
-    let mut raw: Config = url.parse().map_err(|error| StoreError::url(which, &error))?;
+    let mut raw: Config = encryption::parse(url).map_err(|error| StoreError::url(which, &error))?;
     if !names_a_host(&raw) {
         let advice = ": it names no host; write it as postgres://user:password@host:port/name";
         return Err(StoreError::Url(which, advice.to_owned()));

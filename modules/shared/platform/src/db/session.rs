@@ -13,9 +13,10 @@ use eshopz_kernel::error_chain;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, NoTls};
 
+use super::encryption;
 use super::statements::{Loans, Statements};
 use crate::home::Home;
 
@@ -192,7 +193,7 @@ async fn answers(conn: &mut AsyncPgConnection) -> bool {
 }
 
 async fn establish(config: Config, role: Role, refused: Arc<Notify>) -> diesel::ConnectionResult<AsyncPgConnection> {
-    let (client, connection) = config.connect(NoTls).await.map_err(|error| {
+    let (client, connection) = encryption::connect(&config).await.map_err(|error| {
         if matches!(error.code(), Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION)) {
             refused.notify_one();
         }

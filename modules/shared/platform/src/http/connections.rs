@@ -25,9 +25,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use served::note_requests;
 
-/// The longest that a connection may be without a request that has arrived: what actix gives a pause and what
-/// it gives a head, and a little.
-const SILENCE: Duration = Duration::from_secs(11);
+/// How much longer than a pause a connection may be without a request that has arrived: what actix gives a head, and a
+/// little.
+const HEAD: Duration = Duration::from_secs(6);
 
 /// The pause between two looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -64,6 +64,8 @@ pub struct Connections(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     at_most: usize,
+    /// The longest that a connection may be without a request that has arrived.
+    silence: Duration,
     /// Only for those that come and go: what a request changes of its connection needs no lock.
     open: Mutex<Open>,
 }
@@ -118,14 +120,14 @@ impl Connections {
     /// None yet, and room for as many as the process may have open files; in the runtime that looks after
     /// them.
     #[must_use]
-    pub fn new() -> Self {
-        let connections = Self::with_room(room());
+    pub fn new(keep_alive: Duration) -> Self {
+        let connections = Self::with_room(room(), keep_alive + HEAD);
         tokio::spawn(watch(Arc::downgrade(&connections.0)));
         connections
     }
 
-    fn with_room(at_most: usize) -> Self {
-        Self(Arc::new(Inner { at_most, open: Mutex::default() }))
+    fn with_room(at_most: usize, silence: Duration) -> Self {
+        Self(Arc::new(Inner { at_most, silence, open: Mutex::default() }))
     }
 
     /// What `HttpServer::on_connect` is to be told.
@@ -169,7 +171,7 @@ impl Connections {
         self.change(|open| {
             for connection in open.by_id.values() {
                 let state = &connection.state;
-                if state.silent_since.get().is_some_and(|since| now.saturating_duration_since(since) > SILENCE) {
+                if state.silent_since.get().is_some_and(|since| now.saturating_duration_since(since) > self.0.silence) {
                     connection.shut("it does not send a request");
                 } else if state.read_by.get().is_some_and(|until| now > until) {
                     connection.shut("it does not read its answer");
@@ -183,12 +185,6 @@ impl Connections {
         let changed = change(&mut open);
         metrics::gauge!("eshopz_http_connections").set(f64::from(u32::try_from(open.by_id.len()).unwrap_or(u32::MAX)));
         changed
-    }
-}
-
-impl Default for Connections {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -344,6 +340,8 @@ impl Moment {
 mod tests {
     use super::served::Served;
     use super::*;
+
+    pub(super) const SILENCE: Duration = Duration::from_secs(11);
     use std::io::{ErrorKind, Read as _, Write as _};
     use std::net::TcpListener;
 
@@ -361,7 +359,7 @@ mod tests {
     #[test]
     fn who_says_nothing_is_shut_and_who_is_served_is_not() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let all = Connections::with_room(10);
+        let all = Connections::with_room(10, SILENCE);
         let ((mut silent, one), (mut served, two)) = (pair(&listener), pair(&listener));
         let (silently, presence) = (all.enter(one), all.enter(two));
         let request = Served::new(Arc::clone(&presence));
@@ -380,7 +378,7 @@ mod tests {
     #[test]
     fn the_longest_silent_makes_room() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let all = Connections::with_room(2);
+        let all = Connections::with_room(2, SILENCE);
         let (mut clients, sockets): (Vec<_>, Vec<_>) = (0..4).map(|_| pair(&listener)).unzip();
         let present: Vec<_> = sockets.into_iter().map(|socket| all.enter(socket)).collect();
         let open: Vec<bool> = clients.iter_mut().map(is_open).collect();
@@ -391,7 +389,7 @@ mod tests {
     #[test]
     fn a_body_that_does_not_come_on_makes_room() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let all = Connections::with_room(2);
+        let all = Connections::with_room(2, SILENCE);
         let (mut clients, sockets): (Vec<_>, Vec<_>) = (0..4).map(|_| pair(&listener)).unzip();
         let mut present = Vec::new();
         for socket in sockets {
@@ -408,7 +406,7 @@ mod tests {
     #[test]
     fn who_waits_to_be_read_makes_no_room_unless_all_do() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let all = Connections::with_room(2);
+        let all = Connections::with_room(2, SILENCE);
         let (mut clients, sockets): (Vec<_>, Vec<_>) = (0..4).map(|_| pair(&listener)).unzip();
         for unread in [0, 2] {
             clients[unread].write_all(b"GET").unwrap();

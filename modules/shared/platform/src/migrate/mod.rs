@@ -21,6 +21,7 @@ use tokio_postgres::Client;
 
 use self::ledger::Comparison;
 use self::step::Step;
+use crate::db::encryption;
 
 /// What a run tells while it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl Migrator {
     /// # Errors
     /// [`MigrateError::Url`] when the URL cannot be read.
     pub fn new(url: &str, sets: Vec<ModuleMigrations>) -> Result<Self, MigrateError> {
-        let mut database: tokio_postgres::Config = url.parse().map_err(MigrateError::Url)?;
+        let mut database = encryption::parse(url).map_err(MigrateError::Url)?;
         database.application_name("eshopz-migrate").connect_timeout(Duration::from_secs(10));
         Ok(Self { database, sets })
     }
@@ -201,7 +202,7 @@ impl Migrator {
 
     async fn connect(&self) -> Result<Client, MigrateError> {
         let (client, connection) =
-            self.database.connect(tokio_postgres::NoTls).await.map_err(|error| MigrateError::connect(&error))?;
+            encryption::connect(&self.database).await.map_err(|error| MigrateError::connect(&error))?;
         // Ends when the client is dropped; what went wrong on the way, the client's calls report.
         tokio::spawn(connection);
         Ok(client)

@@ -106,7 +106,7 @@ impl<B: MessageBody> MessageBody for Noted<B> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{is_open, pair};
+    use super::super::tests::{SILENCE, is_open, pair};
     use super::super::{Connections, FAR_TOO_MANY, LOOK_AGAIN};
     use super::*;
     use actix_web::body::BodyStream;
@@ -116,7 +116,7 @@ mod tests {
     #[tokio::test]
     async fn who_does_not_read_its_answer_is_shut() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let all = Connections::with_room(10);
+        let all = Connections::with_room(10, SILENCE);
         let (mut client, socket) = pair(&listener);
         let presence = all.enter(socket);
         let parts = [Bytes::from_static(&[b'x'; 2_048]), Bytes::from_static(b"y")];
@@ -153,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn of_many_answers_at_once_one_that_is_read_keeps_the_connection() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let all = Connections::with_room(10);
+        let all = Connections::with_room(10, SILENCE);
         let (mut client, socket) = pair(&listener);
         let presence = all.enter(socket);
         let mut two = [0, 1].map(|_| Served::new(Arc::clone(&presence)));
@@ -180,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn who_asks_far_too_much_at_once_is_shut() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let all = Connections::with_room(10);
+        let all = Connections::with_room(10, SILENCE);
         let (mut client, socket) = pair(&listener);
         let presence = all.enter(socket);
         let crowd: Vec<_> = (0..FAR_TOO_MANY).map(|_| Served::new(Arc::clone(&presence))).collect();
