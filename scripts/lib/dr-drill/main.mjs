@@ -24,6 +24,14 @@ for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) {
   process.on(signal, () => { end().finally(() => process.exit(code)); });
 }
 
+// A mistake of the drill's own must not leave servers behind either.
+for (const event of ['uncaughtException', 'unhandledRejection']) {
+  process.on(event, (error) => {
+    if (!ending) console.error(`dr-drill: ${error.stack}`);
+    end().finally(() => process.exit(1));
+  });
+}
+
 let code = 1;
 try {
   const report = await drills[drill](stage, options);

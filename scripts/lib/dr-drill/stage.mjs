@@ -102,8 +102,8 @@ export class Stage {
     if (this.#over) throw new Error('the drill is over');
     const log = openSync(this.logOf(name), 'a');
     const child = spawn(program, words, {
-      // The folder is in its environment, by which scripts/dr-drill finds what a drill that was killed has left.
-      env: { ...env, DR_DRILL_FOLDER: this.folder }, cwd, ...account, stdio: ['ignore', log, log],
+      // It works in the folder, by which scripts/dr-drill finds what a drill that was killed has left.
+      env, cwd, ...account, stdio: ['ignore', log, log],
     });
     closeSync(log);
     const process = { name, child, pid: child.pid, over: false };
