@@ -131,7 +131,7 @@ describe('docs/disaster-recovery.md', () => {
 const SHORT = ['--seconds', '2', '--buyers', '4'];
 
 // Most of a drill is waiting for somebody to notice.
-describe('a drill', { concurrency: 2 }, () => {
+describe('a drill', { concurrency: 3 }, () => {
   test('the database: the standby takes over, and no acknowledged order is lost', async () => {
     const { figures } = await passes('database', ['database', ...SHORT]);
     assert.ok(figures.after > 0, 'no order after it');
