@@ -8,7 +8,7 @@ import { alertsOf, scenes } from './faults.mjs';
 import { Notes, Speed, play, report, say, span, table } from './measure.mjs';
 import { Stage, sleep } from './stage.mjs';
 
-/** Seconds for which Prometheus looks before there is a fault, where a scene asks for no more. */
+/** Seconds for which Prometheus looks before there is a fault, where an alert asks for no more. */
 const HISTORY = 75;
 
 const { values: options } = parseArgs({ options: {
@@ -83,8 +83,10 @@ async function run() {
     }
     const followers = watching.map(([watcher, mine]) => notes.follow(watcher, mine, stage));
     say(`all is there after ${span((Date.now() - began) / 1000)}`);
-    await sleep(Math.max(...playing.flatMap((scene) => [...factorsOf(scene)].map((factor) => (
-      Math.max((factor === 1 ? HISTORY : scene.history ?? HISTORY * 4) / factor, 3 * speed.tick(factor)))))));
+    await sleep(Math.max(...alerts.map((alert) => {
+      const factor = speed.factor(alert);
+      return Math.max((factor === 1 ? HISTORY : alert.history ?? HISTORY * 4) / factor, 3 * speed.tick(factor));
+    })));
     say('the faults are made');
     // One that cannot be played is no reason to give up the others.
     const played = (scene) => stage.during(scene.name, () => play(scene, states.get(scene), notes, wanted, speed));

@@ -29,10 +29,13 @@ export class Speed {
     return factor === 1 ? 15 : Math.max(15 / factor, this.least);
   }
 
-  /** How long an alert may take: by its rule, a tenth more, what the program takes by itself, and some looks of Prometheus. */
+  /**
+   * How long an alert may take: by its rule, a tenth more, what the program takes by itself, and some looks of Prometheus.
+   * Where time is divided, what a busy machine adds is not: for that there are twenty seconds.
+   */
   bound(alert) {
     const factor = this.factor(alert);
-    return (alert.due / factor) * 1.1 + (alert.own ?? 0) + 3 * this.tick(factor) + 10;
+    return (alert.due / factor) * 1.1 + (alert.own ?? 0) + 3 * this.tick(factor) + (factor === 1 ? 10 : 20);
   }
 }
 
