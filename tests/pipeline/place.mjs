@@ -3,10 +3,12 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { appendFileSync, chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { cleanEnvironment, root, temporaryFolder } from '../browser/shop.mjs';
+import { answer } from './stand-ins/kubectl.mjs';
 
 export const standIns = join(dirname(fileURLToPath(import.meta.url)), 'stand-ins');
 
@@ -61,6 +63,17 @@ export class Place {
     this.bin = join(this.folder, '.bin');
     mkdirSync(this.bin);
     this.summary = join(this.folder, '.summary');
+    this.socket = join(this.folder, '.socket');
+    this.server = createServer((request, response) => {
+      let text = '';
+      request.on('data', (part) => { text += part; });
+      request.on('end', () => {
+        const lines = text.split('\n').slice(0, -1);
+        const env = Object.fromEntries(lines.slice(0, 3).map((line) => [line.split('=')[0], line.slice(line.indexOf('=') + 1) || undefined]));
+        const { code, out, err } = answer(lines.slice(3), { ...env, FAKE_CALLS: this.callsFile, FAKE_CLUSTER: this.cluster });
+        response.writeHead(200, { 'exit-code': code, 'exit-stream': err ? 2 : 1 }).end(out || err);
+      });
+    }).listen(this.socket);
   }
 
   /** A program of the stand-ins under its name. */
@@ -84,7 +97,7 @@ export class Place {
 
   get environment() {
     return cleanEnvironment({
-      PATH: `${this.bin}:${process.env.PATH}`, FAKE_CALLS: this.callsFile, FAKE_CLUSTER: this.cluster, DEPLOY_POLL_SECONDS: '0.05',
+      PATH: `${this.bin}:${process.env.PATH}`, FAKE_CALLS: this.callsFile, FAKE_SOCKET: this.socket, DEPLOY_POLL_SECONDS: '0.05',
       GIT_AUTHOR_NAME: 'test', GIT_AUTHOR_EMAIL: 'test@example.com', GIT_COMMITTER_NAME: 'test',
       GIT_COMMITTER_EMAIL: 'test@example.com', GITHUB_STEP_SUMMARY: this.summary, GITHUB_ACTIONS: '',
     });
@@ -136,6 +149,8 @@ export class Place {
   }
 
   remove() {
+    this.server.close();
+    this.server.closeAllConnections?.();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
