@@ -186,6 +186,17 @@ test('a sync of ArgoCD that fails is reverted', async (t) => {
   assert.match(made.git('log', '-1', '--format=%s', 'origin/main'), /^Revert "overlays: Deploy/);
 });
 
+test('who may not ask ArgoCD does not deploy past it', async (t) => {
+  const made = await running(t);
+  made.state = { ...made.state, hidden: true };
+  for (const [name, words] of [['deploy', ['prod-combined', NEW]], ['rollback', ['prod-combined']]]) {
+    const { code, complained } = await made.script(name, words);
+    assert.equal(code, 1);
+    assert.match(complained, /ArgoCD keeps the shop as it is in git, and may not be asked/);
+  }
+  assert.equal(made.images().eshopz, OLD);
+});
+
 test('somebody who pushed at the same time is not lost', async (t) => {
   const made = await withArgocd(t);
   made.git('clone', '--quiet', '.origin', '.other');

@@ -66,6 +66,8 @@ function asked(words, env) {
   if (call[0] === 'version') end('', state.away ? 1 : 0);
   if (line === 'config current-context') end('stand-in\n');
   if (call[0] === 'diff') end('-  image: old\n+  image: new\n', 1, 'out');
+  if (line.startsWith('get application ') && state.hidden) end('Error from server (Forbidden)\n', 1);
+  if (/^get deployments .*tracking-id/.test(line)) end(state.hidden ? 'eshopz:apps/Deployment:eshopz/eshopz' : '');
   if (line.startsWith('get application ')) end(state.argocd ? (line.includes('.status.') ? status() : state.argocd.path) : '');
   if (/^annotate --overwrite application \S+ argocd\.argoproj\.io\/refresh=normal$/.test(line) && state.argocd) end();
   if (line.startsWith('get deployments ')) {
