@@ -7,6 +7,8 @@
 
 # The toolchain, of Debian 12: its libc is that of the final image. The digest is that of all platforms together.
 ARG TOOLCHAIN=docker.io/library/rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082
+# BuildKit knows it by itself, buildah is told by scripts/image.
+ARG BUILDPLATFORM
 FROM --platform=$BUILDPLATFORM $TOOLCHAIN AS toolchain
 ARG TARGETARCH
 WORKDIR /src
@@ -26,18 +28,20 @@ RUN set -eu; \
     rustup target add "$rust"; \
     ln -s "$(dirname "$(find "$(rustc --print sysroot)" -path '*/gcc-ld/ld.lld')")" /linker; \
     printf '[build]\ntarget = "%s"\n[target.%s]\nlinker = "%s-gcc"\nrustflags = [%s]\n' "$rust" "$rust" "$triple" \
-        '"-Clink-arg=-B/linker", "-Clink-arg=-fuse-ld=lld", "-Clink-arg=-Wl,--icf=all", "-Clink-arg=-Wl,--pack-dyn-relocs=relr"' \
+        '"-Clink-arg=-B/linker", "-Clink-arg=-fuse-ld=lld", "-Clink-arg=-Wl,--icf=all", "-Clink-arg=-Wl,-z,pack-relative-relocs"' \
         >/usr/local/target.toml
+
+FROM toolchain AS chef
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo install --quiet --locked --root /usr/local --version 0.1.78 cargo-chef
 
 # What the dependencies are, and nothing of what is built with them.
-FROM toolchain AS plan
+FROM chef AS plan
 COPY . .
 RUN cargo chef prepare --recipe-path /recipe.json
 
 # The dependencies, which are built anew only when Cargo.lock changes, and then the shop.
-FROM toolchain AS build
+FROM chef AS build
 COPY --from=plan /recipe.json /recipe.json
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     set -eu; \
@@ -52,6 +56,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 # What it needs to start.
 FROM toolchain AS base
+ARG TARGETARCH
 COPY scripts/lib/image-root /usr/local/bin/image-root
 RUN image-root "$TARGETARCH" /out
 
