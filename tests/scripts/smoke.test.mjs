@@ -112,6 +112,17 @@ test('as an admin: a product of its own, the same each time; then all of it is t
   assert.deepEqual(await shop.send('GET', '/api/v1/products?in_stock=true&limit=100'), stock);
 });
 
+test('an admin with a second factor', async () => {
+  const said = shop.tell(`${ADMIN.SMOKE_ADMIN_PASSWORD}\n`, 'admin', 'create', '--email', 'two@example.com', '--second-factor');
+  const secret = /secret=([A-Z2-7]+)/.exec(said)[1];
+  const settings = { ...ADMIN, SMOKE_ADMIN_EMAIL: 'two@example.com' };
+  const without = await smoke([shop.base], settings);
+  assert.match(without.of.admin, /^failed: two@example\.com cannot sign in: second_factor_required/);
+  const { code, report } = await smoke(['--strict', shop.base], { ...settings, SMOKE_ADMIN_TOTP: secret });
+  assert.equal(code, 0, JSON.stringify(report, null, 1));
+  assert.deepEqual(await left(), NOTHING);
+});
+
 test('only looking makes nothing', async () => {
   const before = await shop.send('GET', '/api/v1/orders?limit=100', undefined, admin);
   const { code, of } = await smoke(['--read-only', shop.base]);
