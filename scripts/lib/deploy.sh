@@ -42,6 +42,11 @@ change() {
     fi
 }
 
+# The same, without what kubectl says to it: silently COMMAND...
+silently() {
+    if [[ -n $dry ]]; then change "$@"; else "$@" >/dev/null; fi
+}
+
 # Also to where a pipeline shows what happened: note TEXT
 note() {
     printf '%s\n' "$1"

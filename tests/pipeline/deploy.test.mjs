@@ -126,6 +126,7 @@ test('a dry run changes nothing', async (t) => {
   assert.equal(deployed.code, 0, deployed.complained);
   assert.match(deployed.said, /\+ {2}image: new/);
   assert.match(deployed.said, /would run: kubectl --namespace eshopz apply/);
+  assert.match(deployed.said, /would run: .*annotate --overwrite deployment\/eshopz eshopz\/revision-before-deploy=1/);
   await made.script('deploy', ['prod-combined', NEW]);
   const undone = await made.script('rollback', ['--dry-run', 'prod-combined']);
   assert.match(undone.said, /would run: .*rollout undo deployment\/eshopz --to-revision=1/);
