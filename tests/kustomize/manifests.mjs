@@ -31,13 +31,10 @@ function about(name) {
   };
 }
 
-// Variables of tracing, until the program that is built here has them.
-const ahead = withKubectl.skip || takes('serve').variables.has('ESHOPZ_OTLP_URL') ? [] : ['ESHOPZ_OTLP_URL', 'ESHOPZ_TRACE_SAMPLE'];
-
 for (const [title, check] of [
   ['nothing is there twice, and nobody is named who is not there', ({ objects }) => checks.names(objects)],
   ['whoever selects something gets what he means', ({ objects }) => checks.selectors(objects)],
-  ['commands, flags, variables, ports and probes are the program\'s', ({ objects }) => checks.program(objects, ahead)],
+  ['commands, flags, variables, ports and probes are the program\'s', ({ objects }) => checks.program(objects)],
   ['addresses among the settings are those of Services', ({ objects }) => checks.addresses(objects, elsewhere)],
   ['a process is given the time that it takes to come and to go', ({ objects }) => checks.times(objects)],
   ['everything is restricted', ({ objects }) => checks.restricted(objects)],
@@ -227,11 +224,11 @@ for (const [what, message, check, plant] of [
   ['another port behind a Service', /http is 3003, not 3004/, checks.selectors, (o) => { find(o, 'Service', 'cart-service').spec.ports[0].port = 3004; }],
   ['replicas beside an autoscaler', /has replicas/, checks.selectors, (o) => { find(o, 'Deployment', 'order-service').spec.replicas = 3; }],
   ['an internal listener at the ingress', /is no public listener/, checks.selectors, (o) => { find(o, 'Ingress', 'eshopz').spec.rules[0].http.paths[0].backend.service.port.number = 4001; }],
-  ['a flag that there is not', /serve knows no --fast/, (o) => checks.program(o, ahead), (o) => containerOf(o, 'cart-service').args.push('--fast=yes')],
-  ['a command that there is not', /migrate knows no upwards/, (o) => checks.program(o, ahead), (o) => { find(o, 'Job', 'eshopz-migrate').spec.template.spec.containers[0].args[1] = 'upwards'; }],
-  ['a variable that nobody reads', /nobody reads ESHOPZ_TYPO/, (o) => checks.program(o, ahead), (o) => { o.find(({ kind }) => kind === 'ConfigMap').data.ESHOPZ_TYPO = '1'; }],
-  ['another port than the module\'s', /listens at 3009/, (o) => checks.program(o, ahead), (o) => { containerOf(o, 'cart-service').args[2] = '--listen=0.0.0.0:3009'; }],
-  ['a probe that the program does not answer', /asks management for \/healthz/, (o) => checks.program(o, ahead), (o) => { containerOf(o, 'cart-service').livenessProbe.httpGet.path = '/healthz'; }],
+  ['a flag that there is not', /serve knows no --fast/, (o) => checks.program(o), (o) => containerOf(o, 'cart-service').args.push('--fast=yes')],
+  ['a command that there is not', /migrate knows no upwards/, (o) => checks.program(o), (o) => { find(o, 'Job', 'eshopz-migrate').spec.template.spec.containers[0].args[1] = 'upwards'; }],
+  ['a variable that nobody reads', /nobody reads ESHOPZ_TYPO/, (o) => checks.program(o), (o) => { o.find(({ kind }) => kind === 'ConfigMap').data.ESHOPZ_TYPO = '1'; }],
+  ['another port than the module\'s', /listens at 3009/, (o) => checks.program(o), (o) => { containerOf(o, 'cart-service').args[2] = '--listen=0.0.0.0:3009'; }],
+  ['a probe that the program does not answer', /asks management for \/healthz/, (o) => checks.program(o), (o) => { containerOf(o, 'cart-service').livenessProbe.httpGet.path = '/healthz'; }],
   ['an address of nobody', /which is nobody/, (o) => checks.addresses(o, elsewhere), (o) => { o.find(({ kind }) => kind === 'ConfigMap').data.ESHOPZ_CART_URL = 'http://carts:4003'; }],
   ['a neighbour that is not named', /does not know where cart is/, (o) => checks.addresses(o, elsewhere), (o) => { delete o.find(({ kind }) => kind === 'ConfigMap').data.ESHOPZ_CART_URL; }],
   ['too little time to drain', /killed before it has drained/, checks.times, (o) => { o.find(({ kind }) => kind === 'ConfigMap').data.ESHOPZ_DRAIN_SECONDS = '30'; }],

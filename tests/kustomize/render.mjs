@@ -91,6 +91,7 @@ export const COMBINATIONS = [
   'postgres-in-cluster network-policies',
   'migrate-job postgres-in-cluster',
   'migrate-job external-secrets irsa',
+  'migrate-job monitoring database-tls',
   'migrate-job monitoring external-secrets network-policies',
   'migrate-job monitoring secrets-manager irsa events-sns',
   'network-policies ingress hpa pdb',
