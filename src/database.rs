@@ -29,7 +29,7 @@ impl Database {
     /// When a URL cannot be read, in production without one, or when the private server does not start.
     pub async fn open(settings: &Settings, modules: &[Module]) -> anyhow::Result<Self> {
         let args = &settings.database;
-        if let Some(file) = args.database_ca_file.as_deref().filter(|file| !file.as_os_str().is_empty()) {
+        if let Some(file) = &args.database_ca_file {
             wrong_call(encryption::trust(file).context("ESHOPZ_DATABASE_CA_FILE"))?;
         }
         let opened = |embedded| Self { settings: settings.clone(), modules: modules.to_vec(), embedded };

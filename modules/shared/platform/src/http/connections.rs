@@ -7,13 +7,13 @@
 
 mod incoming;
 mod served;
+mod state;
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd as _;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use actix_tls::accept::rustls_0_23::TlsStream;
@@ -22,6 +22,8 @@ use actix_web::rt::net;
 use actix_web::{HttpRequest, http::Version};
 use rustix::io::ioctl_fionread;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use self::state::State;
 
 pub use served::note_requests;
 
@@ -34,12 +36,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// No listener needs more.
 const MOST: u64 = 10_000;
-
-/// What times are told from.
-static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-/// In place of a time, in nanoseconds.
-const NEVER: u64 = u64::MAX;
 
 /// Requests of one HTTP/2 connection that are served at the same time; the others are to be refused. RFC 9113, 6.5.2
 /// recommends no fewer than 100.
@@ -82,25 +78,6 @@ struct Connection {
     socket: TcpStream,
     state: Arc<State>,
 }
-
-#[derive(Debug)]
-struct State {
-    /// Since when there is no request; never while one is served.
-    silent_since: Moment,
-    /// Since when a body has not come on; never while none is to come.
-    receiving_since: Moment,
-    /// Until when something of what was given to it of its answers has to be read; never while there is room for
-    /// more.
-    read_by: Moment,
-    /// Requests that are served. Over HTTP/2 there may be many at once.
-    running: AtomicUsize,
-    /// Answers of which a part is given and not known to be read.
-    unread: AtomicUsize,
-}
-
-/// A time, or never.
-#[derive(Debug)]
-struct Moment(AtomicU64);
 
 /// A connection's place among the others, for as long as it is open.
 #[derive(Debug)]
@@ -261,78 +238,16 @@ fn tcp(stream: &dyn Any) -> Option<&net::TcpStream> {
 /// Whether a connection has so many requests under way that this one is to be refused.
 #[must_use]
 pub fn is_crowded(req: &HttpRequest) -> bool {
-    let running = |presence: &Arc<Presence>| presence.state.running.load(Ordering::Relaxed);
+    let running = |presence: &Arc<Presence>| presence.state.running();
     req.version() == Version::HTTP_2 && req.conn_data().map_or(0, running) > MOST_AT_ONCE
-}
-
-impl State {
-    fn new() -> Self {
-        Self {
-            silent_since: Moment::at(Some(Instant::now())),
-            receiving_since: Moment::at(None),
-            read_by: Moment::at(None),
-            running: AtomicUsize::new(0),
-            unread: AtomicUsize::new(0),
-        }
-    }
-
-    /// Since when nothing has come that has to come next; never while the shop is at work for it.
-    fn waited_since(&self) -> Option<Instant> {
-        self.silent_since.get().or_else(|| self.receiving_since.get())
-    }
 }
 
 impl Presence {
     /// A request has come.
     fn begin(&self) {
-        self.state.silent_since.set(None);
-        if self.state.running.fetch_add(1, Ordering::Relaxed) >= FAR_TOO_MANY {
+        if self.state.begin() >= FAR_TOO_MANY {
             self.all.change(|open| open.by_id.get(&self.id).map(|connection| connection.shut("it asks too much")));
         }
-    }
-
-    /// A request is done with.
-    fn end(&self) {
-        if self.state.running.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.state.silent_since.set(Some(Instant::now()));
-        }
-    }
-
-    /// A part of an answer is given, the first one after all before it was read.
-    fn give(&self, until: Instant) {
-        // One that comes later makes nobody read sooner.
-        if self.state.unread.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.state.read_by.set(Some(until));
-        }
-    }
-
-    /// What was given of an answer is read, and the next part is given.
-    fn go_on(&self, until: Instant) {
-        self.state.read_by.set(Some(until));
-    }
-
-    /// What was given of an answer is read, or nobody wants it any more.
-    fn take(&self, until: Instant) {
-        let last = self.state.unread.fetch_sub(1, Ordering::Relaxed) == 1;
-        self.state.read_by.set((!last).then_some(until));
-    }
-}
-
-impl Moment {
-    fn at(time: Option<Instant>) -> Self {
-        let moment = Self(AtomicU64::new(NEVER));
-        moment.set(time);
-        moment
-    }
-
-    fn set(&self, time: Option<Instant>) {
-        let nanos = time.map(|time| time.saturating_duration_since(*BEGAN).as_nanos());
-        self.0.store(nanos.and_then(|nanos| u64::try_from(nanos).ok()).unwrap_or(NEVER), Ordering::Relaxed);
-    }
-
-    fn get(&self) -> Option<Instant> {
-        let nanos = self.0.load(Ordering::Relaxed);
-        (nanos != NEVER).then(|| *BEGAN + Duration::from_nanos(nanos))
     }
 }
 
@@ -341,9 +256,10 @@ mod tests {
     use super::served::Served;
     use super::*;
 
-    pub(super) const SILENCE: Duration = Duration::from_secs(11);
     use std::io::{ErrorKind, Read as _, Write as _};
     use std::net::TcpListener;
+
+    pub(super) const SILENCE: Duration = Duration::from_secs(11);
 
     /// Both ends of a connection.
     pub(super) fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {

@@ -54,9 +54,9 @@ impl Served {
     fn note(&mut self, given: Option<&Bytes>) {
         match (self.given, given) {
             (false, None) => {}
-            (true, None) => self.presence.take(until(0)),
-            (false, Some(part)) => self.presence.give(until(part.len())),
-            (true, Some(part)) => self.presence.go_on(until(part.len())),
+            (true, None) => self.presence.state.take(until(0)),
+            (false, Some(part)) => self.presence.state.give(until(part.len())),
+            (true, Some(part)) => self.presence.state.go_on(until(part.len())),
         }
         self.given = given.is_some();
     }
@@ -65,7 +65,7 @@ impl Served {
 impl Drop for Served {
     fn drop(&mut self) {
         self.note(None);
-        self.presence.end();
+        self.presence.state.end();
     }
 }
 
