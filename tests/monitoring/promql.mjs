@@ -4,28 +4,16 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { isBlank, tokens } from '../../scripts/lib/promql.mjs';
 import { root } from '../browser/shop.mjs';
 
-const TOKENS = /\s+|#[^\n]*|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`|[A-Za-z_:][\w:]*|\d[\w.]*|=~|!~|!=|==|>=|<=|[^\s\w]/gy;
 const LABELS_FOLLOW = new Set(['by', 'without', 'on', 'ignoring', 'group_left', 'group_right']);
 const WORDS = new Set(['and', 'or', 'unless', 'bool', 'offset', 'atan2', 'inf', 'nan']);
 const AGGREGATORS = new Set('sum min max avg group stddev stdvar count count_values bottomk topk quantile'.split(' '));
 
-function tokens(text) {
-  const found = [];
-  let end = 0;
-  for (const match of text.matchAll(TOKENS)) {
-    if (match.index !== end) break;
-    end += match[0].length;
-    if (!/^(\s|#)/.test(match[0])) found.push(match[0]);
-  }
-  if (end !== text.length) throw new Error(`cannot read ${text.slice(end)}`);
-  return found;
-}
-
 /** The series that a query selects, each with the labels of its matchers, and all labels by which it groups or joins. */
 export function read(text) {
-  const all = tokens(text);
+  const all = tokens(text).filter((word) => !isBlank(word));
   const selectors = [];
   const grouped = new Set();
   for (let i = 0; i < all.length; i += 1) {

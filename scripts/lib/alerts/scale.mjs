@@ -7,14 +7,10 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
+import { isBlank, tokens } from '../promql.mjs';
+
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000, y: 31_536_000_000 };
 const DURATION = /^(?:\d+(?:ms|[smhdwy]))+$/;
-const TOKENS = new RegExp([
-  /\s+|#[^\n]*/, /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`/,
-  // A name may have colons; one before a number is that of a subquery.
-  /(?:[A-Za-z_]|:(?=[A-Za-z_:]))[\w:]*/, /(?:\d+(?:ms|[smhdwy]))+/, /\d+(?:\.\d+)?(?:e[+-]?\d+)?/, /=~|!~|!=|==|>=|<=|[^\s\w]/,
-].map(({ source }) => source).join('|'), 'gy');
-
 /** A duration in milliseconds. */
 export function milliseconds(text) {
   if (!DURATION.test(text)) throw new Error(`${text} is no duration`);
@@ -23,20 +19,6 @@ export function milliseconds(text) {
 
 /** A duration divided by a factor, to the millisecond. */
 export const divided = (text, factor) => (factor === 1 ? text : `${Math.max(1, Math.round(milliseconds(text) / factor))}ms`);
-
-function tokens(text) {
-  const found = [];
-  let end = 0;
-  for (const match of text.matchAll(TOKENS)) {
-    if (match.index !== end) break;
-    end += match[0].length;
-    found.push(match[0]);
-  }
-  if (end !== text.length) throw new Error(`cannot read ${text.slice(end)}`);
-  return found;
-}
-
-const isBlank = (word) => /^[\s#]/.test(word);
 
 /** The index after the bracket that closes the one at `from`. */
 function closes(all, from) {
